@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make help` lists the targets; each is one line here and one command inside.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+BASELINE ?= 6.1
+CONFIG ?= lab
+INVENTORY ?= build/lab/demo/inventory.yml
+
+VENV := .venv
+BIN := $(VENV)/bin
+ANSIBLE := $(BIN)/ansible-playbook
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test views \
+	lab-up lab-down deps venv lock collection clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: venv ## The main job on two lab VMs: build, trial boot, views, verify, read
+	python -m bpfview_fleet.lab --lab demo up
+	$(ANSIBLE) -i $(INVENTORY) deploy.yml
+	@for view in memory cpu tasks; do fab read $$view --inventory $(INVENTORY) || exit; done
+	@sed -n 's/^# *| \{0,1\}//p' Makefile
+
+test: test-fast test-molecule ## Everything: lint, unit, kernel boot test, VM scenarios
+
+test-fast: lint unit kernel-test ## Lint, unit tests and the kernel boot test
+
+lint: venv ## ruff, mypy, yamllint, ansible-lint, shellcheck
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	ansible-lint --offline --strict
+	shellcheck tools/install-debian-packages .ci/run
+
+unit: venv ## Unit tests
+	python -m pytest tests/unit
+
+kernel: venv ## Build the kernel of BASELINE (6.1) with CONFIG (lab, distro or a file)
+	$(ANSIBLE) playbooks/build.yml --tags kernel_build \
+		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
+
+views: venv ## Build the views against the kernel of BASELINE
+	$(ANSIBLE) playbooks/build.yml \
+		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
+
+kernel-test: kernel ## Boot the built kernel directly and check its behaviour, rule by rule
+	python -m bpfview_fleet.boottest --baseline $(BASELINE)
+
+test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
+	molecule test --all
+
+lab-up: venv ## Start the two lab VMs of the demo without deploying anything
+	python -m bpfview_fleet.lab --lab demo up
+
+lab-down: venv ## Stop the lab VMs of the demo and delete their disks
+	python -m bpfview_fleet.lab --lab demo down
+
+deps: ## Install the Debian packages of debian-packages.txt that are missing
+	@tools/install-debian-packages debian-packages.txt
+
+venv: deps $(VENV)/.made ## Make the Python environment .venv from requirements.txt
+
+$(VENV)/.made: requirements.txt
+	/usr/bin/python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+lock: deps ## Renew requirements.txt from requirements.in
+	/usr/bin/python3 -m venv --clear build/lock
+	build/lock/bin/pip install --quiet --requirement requirements.in
+	build/lock/bin/pip freeze --quiet > requirements.txt
+	rm -r build/lock
+
+collection: venv ## Build the installable collection bpfview.fleet into build/
+	$(BIN)/ansible-galaxy collection build --force --output-path build .
+
+clean: ## Stop the lab and delete what this checkout made (the shared cache stays)
+	-test ! -x $(BIN)/python || $(BIN)/python -m bpfview_fleet.lab --lab demo down
+	rm -rf build .ansible .mypy_cache .ruff_cache .pytest_cache $(VENV)
