@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * view.memory: what a cgroup and all below it hold, may hold, and what
+ * happened when it could not have more.
+ */
+#include "view.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Values come from the running kernel; those written here are never used. */
+enum node_stat_item___view {
+	NR_ANON_MAPPED___view = 1,
+	NR_FILE_PAGES___view = 2,
+};
+
+enum memcg_stat_item___view {
+	MEMCG_KMEM___view = 1,
+	MEMCG_NR_STAT___view = 2,
+};
+
+enum memcg_memory_event___view {
+	MEMCG_LOW___view = 1,
+	MEMCG_HIGH___view = 2,
+	MEMCG_MAX___view = 3,
+	MEMCG_OOM___view = 4,
+	MEMCG_OOM_KILL___view = 5,
+};
+
+static __always_inline struct mem_cgroup *to_memcg(struct cgroup_subsys_state *css)
+{
+	return (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+}
+
+/*
+ * The root's limits cannot be set, so they hold the kernel's "no limit", which
+ * is the number of pages in LONG_MAX bytes. That gives the page size as well.
+ */
+static __always_inline __u64 no_limit_pages(struct cgroup *cgrp)
+{
+	struct cgroup_subsys_state *css = VIEW_CSS(view_root(cgrp), memory);
+
+	return css ? BPF_CORE_READ(to_memcg(css), memory.max) : 0;
+}
+
+#define LIMIT_LINE(seq, key, pages, no_limit, page_size)		\
+	do {								\
+		__u64 _pages = (pages);					\
+									\
+		if (_pages >= (no_limit))				\
+			VIEW_NO_LIMIT(seq, key);			\
+		else							\
+			VIEW_LINE(seq, key, _pages * (page_size));	\
+	} while (0)
+
+/*
+ * A kernel that numbers the statistics of memory cgroups apart from the global
+ * ones has an array of another length: nothing is said rather than something
+ * wrong.
+ */
+static __always_inline bool stats_are_indexed_directly(void)
+{
+	struct memcg_vmstats *stats = NULL;
+
+	if (!bpf_core_type_exists(struct memcg_vmstats) ||
+	    !bpf_core_enum_value_exists(enum memcg_stat_item___view, MEMCG_NR_STAT___view))
+		return false;
+	return bpf_core_field_size(stats->state) / sizeof(long) ==
+	       bpf_core_enum_value(enum memcg_stat_item___view, MEMCG_NR_STAT___view);
+}
+
+static __always_inline __u64 stat_at(struct memcg_vmstats *stats, __u64 index)
+{
+	long value = 0;
+
+	bpf_core_read(&value, sizeof(value), &stats->state[index]);
+	return value < 0 ? 0 : value;
+}
+
+static __always_inline __u64 event_at(struct mem_cgroup *memcg, __u64 index)
+{
+	long value = 0;
+
+	bpf_core_read(&value, sizeof(value), &memcg->memory_events[index].counter);
+	return value;
+}
+
+#define STAT(stats, type, item)						\
+	stat_at(stats, bpf_core_enum_value(enum type##___view, item##___view))
+
+#define EVENT_LINE(seq, key, memcg, item)				\
+	VIEW_LINE(seq, key, event_at(memcg,				\
+		  bpf_core_enum_value(enum memcg_memory_event___view, item##___view)))
+
+VIEW_CGROUP(memory, seq, cgrp)
+{
+	struct cgroup_subsys_state *css = VIEW_CSS(cgrp, memory);
+	__u64 no_limit, page_size;
+	struct memcg_vmstats *stats;
+	struct mem_cgroup *memcg;
+	bool root;
+
+	if (!view_css_visible(css))
+		return VIEW_EMPTY;
+	no_limit = no_limit_pages(cgrp);
+	if (!no_limit)
+		return VIEW_EMPTY;
+	page_size = (__u64)((~0ULL >> 1) / no_limit);
+	memcg = to_memcg(css);
+	root = view_is_root(cgrp);
+
+	/* Nothing is charged to the root itself: it has statistics only. */
+	if (!root) {
+		VIEW_LINE(seq, "memory_usage_bytes",
+			  BPF_CORE_READ(memcg, memory.usage.counter) * page_size);
+		LIMIT_LINE(seq, "memory_min_bytes", BPF_CORE_READ(memcg, memory.min),
+			   no_limit, page_size);
+		LIMIT_LINE(seq, "memory_low_bytes", BPF_CORE_READ(memcg, memory.low),
+			   no_limit, page_size);
+		LIMIT_LINE(seq, "memory_high_bytes", BPF_CORE_READ(memcg, memory.high),
+			   no_limit, page_size);
+		LIMIT_LINE(seq, "memory_max_bytes", BPF_CORE_READ(memcg, memory.max),
+			   no_limit, page_size);
+		VIEW_LINE(seq, "memory_swap_bytes",
+			  BPF_CORE_READ(memcg, swap.usage.counter) * page_size);
+		LIMIT_LINE(seq, "memory_swap_max_bytes", BPF_CORE_READ(memcg, swap.max),
+			   no_limit, page_size);
+	}
+
+	if (stats_are_indexed_directly()) {
+		stats = BPF_CORE_READ(memcg, vmstats);
+		VIEW_LINE(seq, "memory_anon_bytes",
+			  STAT(stats, node_stat_item, NR_ANON_MAPPED) * page_size);
+		VIEW_LINE(seq, "memory_file_bytes",
+			  STAT(stats, node_stat_item, NR_FILE_PAGES) * page_size);
+		VIEW_LINE(seq, "memory_kernel_bytes",
+			  STAT(stats, memcg_stat_item, MEMCG_KMEM) * page_size);
+	}
+
+	if (!root) {
+		EVENT_LINE(seq, "memory_events_low_total", memcg, MEMCG_LOW);
+		EVENT_LINE(seq, "memory_events_high_total", memcg, MEMCG_HIGH);
+		EVENT_LINE(seq, "memory_events_max_total", memcg, MEMCG_MAX);
+		EVENT_LINE(seq, "memory_events_oom_total", memcg, MEMCG_OOM);
+		EVENT_LINE(seq, "memory_events_oom_kill_total", memcg, MEMCG_OOM_KILL);
+	}
+	return VIEW_SHOWN;
+}
