@@ -157,7 +157,7 @@ class _Rollout:
         result = self.run(self._request("build", self.options.build_playbook, None), self._killed)
         self._end(step, result.status, result.rc)
         if self.interrupts.stop:
-            return "interrupted during the build; no host was touched"
+            return "during the build; no host was touched"
         if not result.passed:
             return f"the build ended with status {result.status} ({result.rc}); no host was touched"
         self.manifests = manifests(self.options.root)
@@ -170,7 +170,7 @@ class _Rollout:
     def _waves(self) -> str:
         for wave in self.waves:
             if self.interrupts.stop:
-                return f"interrupted before wave {wave.name}"
+                return f"before wave {wave.name}"
             if changed := self._changed():
                 return f"{changed} before wave {wave.name}"
             if reason := self._wave(wave):
@@ -263,11 +263,10 @@ class _Rollout:
         _say(f"Journal: {self._shown(self.folder / 'journal.json')}")
 
     def _announce(self) -> None:
-        total = sum(len(wave.hosts) for wave in self.waves)
         sizes = ", ".join(f"{wave.name}: {len(wave.hosts)}" for wave in self.waves)
         _say(f"Inventory: {self._shown(self.options.inventory)}")
         _say(f"Rollout {self.folder.name}{' (check mode)' if self.options.check else ''}: ", end="")
-        _say(f"{total} hosts in {len(self.waves)} waves ({sizes})")
+        _say(f"{_count(list(self.outcomes))}, by wave: {sizes}")
 
     def _shown(self, path: Path) -> Path:
         root = self.options.root

@@ -26,7 +26,6 @@ IN_PROGRESS = "in_progress"
 
 VERDICT_KEY = "bpfview_verdict"
 DETAIL_KEY = "bpfview_detail"
-_ANSWERED = frozenset({"runner_on_ok", "runner_on_failed", "runner_on_unreachable"})
 _DETAIL_LIMIT = 500
 
 
@@ -36,7 +35,6 @@ class Seen:
 
     first: str | None = None
     last: str | None = None
-    answered: bool = False
     published: Any = None
     detail: str = ""
     problem: str = ""
@@ -71,7 +69,6 @@ class Collector:
         seen = self.hosts.setdefault(host, Seen())
         seen.first = seen.first or event.get("created")
         seen.last = event.get("created") or seen.last
-        seen.answered = seen.answered or kind in _ANSWERED
         result = data.get("res")
         if not isinstance(result, Mapping):
             return
@@ -108,7 +105,7 @@ def _judge(
     host: str, seen: Seen, stats: Mapping[str, Any] | None, *, check: bool
 ) -> tuple[str, str]:
     if stats is None:
-        if seen.answered:
+        if seen.first is not None:
             return NO_VERDICT, "the run was cut off while it worked on this host"
         return "not_attempted", "the run ended before it came to this host"
     if not (stats.get("processed") or {}).get(host):
