@@ -137,3 +137,25 @@ def link_atomic(path: Path, target: Path) -> bool:
     temporary.symlink_to(target)
     temporary.rename(path)
     return True
+
+
+def publish_links(entry: Path, output_dir: Path, check: bool = False) -> bool:
+    """Make ``output_dir`` hold one link to each file of the entry and no other link.
+
+    Returns whether anything differs; in ``check`` mode nothing is written.
+    """
+    wanted = {path.name: path for path in entry.iterdir()}
+    found = {path.name: path for path in output_dir.iterdir()} if output_dir.is_dir() else {}
+    stale = [path for name, path in found.items() if path.is_symlink() and name not in wanted]
+    missing = [
+        name
+        for name, target in wanted.items()
+        if not (name in found and found[name].is_symlink() and found[name].readlink() == target)
+    ]
+    if not check and (stale or missing):
+        make_folder(output_dir)
+        for name in missing:
+            link_atomic(output_dir / name, wanted[name])
+        for path in stale:
+            path.unlink()
+    return bool(stale or missing)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A baseline's ordered patches: which there are, and applying them with nothing left to chance."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .digest import sha256_file
+from .errors import BpfviewError
+from .process import plain_environment
+
+_FILE = re.compile(r"^(?:patching|checking) file '?(.+?)'?(?: \(.*\))?$")
+_MOVED = re.compile(r"^Hunk #(\d+) succeeded at \d+.*(?:with fuzz|offset).*$")
+_FAILED = re.compile(r"^Hunk #(\d+) (?:FAILED|ignored).*$")
+_OTHER = re.compile(
+    r"^(?:can't find file to patch.*|patch: \*{4} .*|.*previously applied.*)$", re.I
+)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch of a series."""
+
+    path: Path
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's name, as the series lists it."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Why a patch is refused: the file and hunk (0 if unknown), and patch's own words."""
+
+    file: str
+    hunk: int
+    words: str
+
+    def __str__(self) -> str:
+        where = f"{self.file} hunk {self.hunk}" if self.hunk else self.file
+        return f"{where}: {self.words}"
+
+
+def baselines(kernel_dir: Path) -> list[str]:
+    """Return the names of the baselines that ``kernel_dir`` has a series for, oldest first."""
+    names = [path.parent.name for path in kernel_dir.glob("*/series")]
+    return sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+
+
+def read_series(kernel_dir: Path, baseline: str) -> list[Patch]:
+    """Return a baseline's patches in order.
+
+    Raises BpfviewError for an unknown baseline (listing the known), and for a series that names a
+    file twice, outside its folder, or that is not there.
+    """
+    known = baselines(kernel_dir)
+    if baseline not in known:
+        raise BpfviewError(
+            f"there is no kernel series for baseline {baseline!r} in {kernel_dir}",
+            f"Choose one of: {', '.join(known) or 'none (the folder has no series at all)'}",
+        )
+    folder = kernel_dir / baseline
+    lines = (folder / "series").read_text("utf-8").splitlines()
+    names = [line.split("#", 1)[0].strip() for line in lines]
+    patches: list[Patch] = []
+    for name in filter(None, names):
+        path = folder / name
+        if "/" in name or not path.is_file():
+            raise BpfviewError(
+                f"the series of baseline {baseline} lists {name}, which is no file in {folder}",
+                "Add the patch there or take its line out of the series",
+            )
+        if any(patch.name == name for patch in patches):
+            raise BpfviewError(
+                f"the series of baseline {baseline} lists {name} twice", "Remove one of the lines"
+            )
+        patches.append(Patch(path, sha256_file(path)))
+    return patches
+
+
+def parse_rejects(text: str) -> list[Reject]:
+    """Return what in patch's output speaks against a clean and exact application."""
+    found: list[Reject] = []
+    file = "(no file)"
+    for raw in text.splitlines():
+        line = raw.strip()
+        if named := _FILE.match(line):
+            file = named[1]
+        elif hunk := _FAILED.match(line) or _MOVED.match(line):
+            found.append(Reject(file, int(hunk[1]), line))
+        elif _OTHER.match(line):
+            found.append(Reject(file, 0, line))
+    return found
+
+
+def apply_patch(patch: Patch, tree: Path) -> str:
+    """Apply one patch to ``tree`` and return patch's output.
+
+    Raises BpfviewError naming patch, file and hunk if a hunk fails, or fits only at another line
+    or with other context than the patch says.
+    """
+    done = subprocess.run(
+        ["patch", "-p1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch",
+         "--input", str(patch.path.absolute())],
+        cwd=tree,
+        env=plain_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )  # fmt: skip
+    rejects = parse_rejects(done.stdout)
+    if done.returncode or rejects:
+        words = "; ".join(str(item) for item in rejects) or done.stdout.strip()[-400:]
+        raise BpfviewError(
+            f"the patch {patch.name} does not apply exactly: {words}",
+            "Port the patch to this source version, or pin the version it was made for",
+        )
+    return done.stdout
