@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host remembers about its kernels: /var/lib/bpfview/kernel.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from .digest import canonical_json
+from .errors import BpfviewError
+from .host_layout import Host, remove_durably, write_durably
+
+RECORD = "/var/lib/bpfview/kernel.json"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A kernel that was given one boot, and what the host was when it was given."""
+
+    release: str
+    build_id: str
+    entry: str
+    boot_id_before: str
+    taint_before: int
+    previous: str  # release the host runs if the trial fails
+
+
+@dataclass
+class Record:
+    """The record's content; an empty one stands for a host that never saw the toolkit."""
+
+    # GRUB variables as they were before the first change, None for unset; empty if never changed.
+    before: dict[str, str | None] = field(default_factory=dict)
+    made_environment: bool = False  # there was no environment block
+    # release → package name → SHA-256 of the package file
+    installed: dict[str, dict[str, str]] = field(default_factory=dict)
+    # packages that were on the host before the toolkit, and stay when it goes
+    foreign: list[str] = field(default_factory=list)
+    trial: Trial | None = None
+    proven: str = ""
+    fallback: str = ""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing was ever recorded."""
+        return self == Record()
+
+
+def read(host: Host) -> Record:
+    """Read the record; BpfviewError if there is one that cannot be understood."""
+    text = host.text(RECORD)
+    if not text:
+        return Record()
+    try:
+        data = json.loads(text)
+        if data.pop("schema") != _SCHEMA:
+            raise ValueError("another schema")
+        trial = data.pop("trial")
+        return Record(**data, trial=Trial(**trial) if trial else None)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BpfviewError(
+            f"{RECORD} cannot be understood ({error})",
+            "Look at it; if it is damaged, remove the toolkit from the host by hand as"
+            " docs/trial-boot.md describes",
+        ) from error
+
+
+def write(host: Host, record: Record) -> bool:
+    """Write the record if it differs from what is there; tell whether it did."""
+    if read(host) == record:
+        return False
+    write_durably(host.path(RECORD), canonical_json({"schema": _SCHEMA, **asdict(record)}) + b"\n")
+    return True
+
+
+def forget(host: Host) -> bool:
+    """Remove the record; tell whether there was one."""
+    return remove_durably(host.path(RECORD))

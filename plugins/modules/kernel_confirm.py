@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: judge the running kernel by identity and promote it if it is the wanted one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kernel_confirm
+short_description: Judge the kernel that came up and promote it only if it is the wanted one
+description:
+  - Reads release, GNU build id, boot id, command line, taint and BTF off the host and compares
+    them with what was wanted and with what was recorded before the reboot.
+  - Makes the kernel the default, by entry id, if all of it holds; otherwise the next boot is the
+    former kernel.
+  - A verdict other than C(promoted) is no failure of the module; the caller decides.
+options:
+  kernel:
+    description: The wanted kernel, as M(kernel_packages) returned it.
+    type: dict
+    required: true
+  btf_function:
+    description: Kernel function that the kernel's BTF must describe.
+    type: str
+    default: bpf_view_cgroup
+  panic_timeout:
+    description: Seconds after which a kernel that panicked reboots the host.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    support: full
+    description: Judges and does not promote.
+  diff_mode:
+    support: full
+    description: Shows the default kernel before and after.
+author:
+  - bpfview-fleet maintainers
+"""
+
+EXAMPLES = r"""
+- name: Promote the kernel if it is the wanted one
+  kernel_confirm:
+    kernel: "{{ read_manifest.kernel }}"
+"""
+
+RETURN = r"""
+verdict:
+  description: What became of the host.
+  returned: success
+  type: str
+  choices: [promoted, fell_back, wrong_kernel, not_attempted]
+reasons:
+  description: The sentences that found a verdict other than C(promoted).
+  returned: success
+  type: list
+  elements: str
+running:
+  description: The running kernel's release, build id, boot id, command line, taint and BTF.
+  returned: success
+  type: dict
+default_release:
+  description: The release that a plain reboot starts now.
+  returned: success
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.bpfview import kernel_promotion, kernel_wanted
+from ..module_utils.bpfview.errors import BpfviewError
+from ..module_utils.bpfview.grub_boot import GrubBoot
+from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.kernel_survey import Settings
+from ..module_utils.bpfview.kernel_verdict import Verdict
+
+
+def _default(host: Host) -> str:
+    entry = GrubBoot(host).default_entry()
+    return entry.release if entry else ""
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "kernel": {"type": "dict", "required": True},
+            "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
+            "panic_timeout": {"type": "int", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    host = Host()
+    settings = Settings(options["btf_function"], options["panic_timeout"], margin_mib=0)
+    try:
+        wanted = kernel_wanted.from_facts(options["kernel"])
+        judgement, running = kernel_promotion.examine(host, wanted, settings)
+        before = _default(host)
+        if module.check_mode:
+            after = wanted.release if judgement.verdict is Verdict.PROMOTED else before
+            changed = before != after
+        else:
+            judgement, changed = kernel_promotion.settle(host, wanted, judgement, settings)
+            after = _default(host)
+    except BpfviewError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=changed,
+        verdict=judgement.verdict.value,
+        reasons=list(judgement.reasons),
+        running=running.facts(),
+        default_release=after,
+        diff={"before": f"default: {before}\n", "after": f"default: {after}\n"},
+    )
+
+
+if __name__ == "__main__":
+    main()

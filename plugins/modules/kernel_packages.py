@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: read a kernel manifest on the control node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kernel_packages
+short_description: Describe the kernel that a build's manifest says to install
+description:
+  - Reads the manifest of a kernel build and checks what lies beside it against its digests.
+  - Looks into the packages for their names, versions and the room they need once unpacked.
+  - Runs on the control node and changes nothing.
+options:
+  manifest:
+    description: Path of the manifest; its packages and C(vmlinux.btf) stand beside it.
+    type: path
+    required: true
+  release:
+    description:
+      - In check mode, the kernel release to go by when there is no manifest yet.
+      - It is what M(kernel_build) predicts.
+    type: str
+    default: ""
+  btf_function:
+    description: Kernel function that the kernel's BTF must describe.
+    type: str
+    default: bpf_view_cgroup
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author:
+  - bpfview-fleet maintainers
+"""
+
+EXAMPLES = r"""
+- name: Read the manifest
+  kernel_packages:
+    manifest: build/kernel/6.1/manifest.json
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+kernel:
+  description: The kernel's identity and packages, as the other kernel modules take it.
+  returned: success
+  type: dict
+  sample:
+    release: 6.1.192-bpfview-0123456789ab
+    build_id: 9f1c0e5a7c1f4a5db0f0c1d2e3f405162738495a
+    packages:
+      - file: linux-image-6.1.192-bpfview-0123456789ab_1_amd64.deb
+        package: linux-image-6.1.192-bpfview-0123456789ab
+directory:
+  description: Directory of the manifest and the packages.
+  returned: success
+  type: str
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.bpfview import kernel_wanted
+from ..module_utils.bpfview.errors import BpfviewError
+from ..module_utils.bpfview.kernel_wanted import WantedKernel
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "manifest": {"type": "path", "required": True},
+            "release": {"type": "str", "default": ""},
+            "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
+        },
+        supports_check_mode=True,
+    )
+    manifest = Path(module.params["manifest"])
+    try:
+        if module.check_mode and module.params["release"] and not manifest.exists():
+            wanted = WantedKernel(module.params["release"])
+        else:
+            wanted = kernel_wanted.from_manifest(manifest, module.params["btf_function"])
+    except BpfviewError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, kernel=wanted.facts(), directory=str(manifest.parent))
+
+
+if __name__ == "__main__":
+    main()

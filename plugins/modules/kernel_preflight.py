@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible module: look at a host and decide what its kernel needs."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kernel_preflight
+short_description: Decide what a host's kernel needs, and refuse hosts where that is not safe
+description:
+  - Reads everything the decision depends on in one execution and writes nothing.
+  - Fails, before anything is changed, when the host is not of the Debian family, has no cgroup v2
+    or bpffs, has another architecture, lacks room, or when a one-shot boot through GRUB cannot be
+    proved to work.
+options:
+  kernel:
+    description: The wanted kernel, as M(kernel_packages) returned it.
+    type: dict
+    required: true
+  btf_function:
+    description: Kernel function that the kernel's BTF must describe.
+    type: str
+    default: bpf_view_cgroup
+  panic_timeout:
+    description: Seconds after which a kernel that panicked reboots the host.
+    type: int
+    default: 30
+  boot_margin_mib:
+    description: MiB that must stay free in C(/boot).
+    type: int
+    default: 32
+attributes:
+  check_mode:
+    support: full
+    description: Reads only.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+author:
+  - bpfview-fleet maintainers
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  kernel_preflight:
+    kernel: "{{ read_manifest.kernel }}"
+"""
+
+RETURN = r"""
+action:
+  description: What is still to be done.
+  returned: success
+  type: str
+  choices: [unchanged, settle, confirm, trial, stage]
+reboots:
+  description: Whether the host has to boot the kernel on trial.
+  returned: success
+  type: bool
+running:
+  description: The running kernel's release, build id, boot id, command line, taint and BTF.
+  returned: success
+  type: dict
+default_release:
+  description: The release that a plain reboot starts now.
+  returned: success
+  type: str
+pin:
+  description: The release that stays or becomes the default while the wanted one is on trial.
+  returned: success
+  type: str
+copy:
+  description: Package files that have to be brought to the host.
+  returned: success
+  type: list
+  elements: str
+rooms:
+  description: Room needed and free, a filesystem.
+  returned: success
+  type: list
+  elements: str
+watchdog:
+  description: Whether the host has a watchdog device, which brings back a kernel that hangs.
+  returned: success
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.bpfview import kernel_survey, kernel_wanted
+from ..module_utils.bpfview.errors import BpfviewError
+from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.kernel_plan import REBOOTS
+from ..module_utils.bpfview.kernel_survey import Settings
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "kernel": {"type": "dict", "required": True},
+            "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
+            "panic_timeout": {"type": "int", "default": 30},
+            "boot_margin_mib": {"type": "int", "default": 32},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    host = Host()
+    settings = Settings(
+        options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
+    )
+    try:
+        wanted = kernel_wanted.from_facts(options["kernel"])
+        found = kernel_survey.survey(host, wanted, settings)
+    except BpfviewError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False,
+        action=found.action.value,
+        reboots=found.action in REBOOTS,
+        running=found.situation.running.facts(),
+        default_release=found.situation.default_release,
+        pin=found.pin,
+        copy=list(found.copy),
+        rooms=[str(room) for room in found.rooms],
+        watchdog=host.path("/dev/watchdog").exists(),
+    )
+
+
+if __name__ == "__main__":
+    main()
