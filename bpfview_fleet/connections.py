@@ -6,12 +6,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from fabric import Config, Connection
+from fabric.runners import Remote
 from invoke.exceptions import CommandTimedOut
 from paramiko import RejectPolicy, SSHException
 from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
@@ -29,7 +31,10 @@ _ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 @dataclass(frozen=True)
 class Target:
-    """How one host is reached. known_hosts empty: the system's and the user's own files."""
+    """How one host is reached.
+
+    Without known_hosts or ssh_config, the files of the system and the user count.
+    """
 
     name: str
     address: str
@@ -37,6 +42,7 @@ class Target:
     user: str | None = None
     key: Path | None = None
     known_hosts: tuple[Path, ...] = ()
+    ssh_config: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,23 @@ class Answer:
     name: str
     output: str = ""
     error: str = ""
+
+
+class _Remote(Remote):  # type: ignore[misc]
+    """Fabric's runner, with a time limit that does not depend on which thread looks first."""
+
+    killed = False
+
+    def kill(self) -> None:
+        """Give the command up; called by the timer's thread."""
+        self.killed = True
+        with suppress(EOFError, OSError, SSHException):
+            super().kill()
+
+    @property
+    def timed_out(self) -> bool:
+        """Tell whether the time limit ended the command."""
+        return self.killed
 
 
 def targets(inventory: Inventory, hosts: Sequence[str]) -> list[Target]:
@@ -107,7 +130,10 @@ def _connection(host: Target, timeout: int) -> Connection:
         host.address,
         user=host.user,
         port=host.port,
-        config=Config(),
+        config=Config(
+            overrides={"runners": {"remote": _Remote}},
+            runtime_ssh_path=str(host.ssh_config) if host.ssh_config else None,
+        ),
         connect_timeout=timeout,
         connect_kwargs=options,
     )
@@ -169,7 +195,7 @@ def _target(inventory: Inventory, name: str) -> Target:
     port = value("ansible_port", "ansible_ssh_port")
     key = value("ansible_ssh_private_key_file", "ansible_private_key_file")
     options = _ssh_options(name, " ".join(filter(None, (value(key) for key in _ARGUMENTS))))
-    files = options.get("userknownhostsfile", "").split()
+    files = shlex.split(options.get("userknownhostsfile", ""))
     missing = [path for path in files if not Path(path).expanduser().exists()]
     if missing:
         raise BpfviewError(
@@ -183,6 +209,7 @@ def _target(inventory: Inventory, name: str) -> Target:
         user=value("ansible_user", "ansible_ssh_user"),
         key=Path(key).expanduser() if key else None,
         known_hosts=tuple(Path(path).expanduser() for path in files),
+        ssh_config=Path(options["-F"]) if "-F" in options else None,
     )
 
 
@@ -200,15 +227,19 @@ def _render(host: str, key: str, text: str, variables: Mapping[str, Any]) -> str
 
 
 def _ssh_options(host: str, text: str) -> dict[str, str]:
-    """Take the -o options out of ssh arguments, names in lower case.
+    """Take the -o options out of ssh arguments, names in lower case, and -F.
 
     A jump host cannot be honoured from here and must not be dropped in silence.
     """
     words = shlex.split(text)
     options: dict[str, str] = {}
     for index, word in enumerate(words):
-        if word == "-o" and index + 1 < len(words):
-            option = words[index + 1]
+        following = words[index + 1] if index + 1 < len(words) else ""
+        if word == "-o":
+            option = following
+        elif word == "-F":
+            options["-F"] = following
+            continue
         elif word.startswith("-o"):
             option = word[2:]
         else:

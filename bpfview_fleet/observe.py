@@ -16,15 +16,15 @@ from .connections import Answer
 from .table import table
 
 CGROUPS = PurePosixPath("/sys/fs/cgroup")
-STATE = "/var/lib/bpfview/state.json"
+RECORD = "/var/lib/bpfview/kernel.json"
 # Sections are separated by a byte that no text file of these has.
 _STATUS = (
     "sh -c '"
     'uname -r; printf "\\000"; cat /proc/uptime; printf "\\000"; '
-    f'if test -e {STATE}; then cat {STATE}; fi; printf "\\000"; '
+    f'if test -e {RECORD}; then cat {RECORD}; fi; printf "\\000"; '
     f'find {CGROUPS} -name "view.*" -printf "%f\\n"\''
 )
-STATUS_HEAD = ("host", "kernel", "proven", "verdict", "up", "views")
+STATUS_HEAD = ("host", "kernel", "proven", "state", "up", "views")
 
 
 def status_command() -> str:
@@ -36,12 +36,12 @@ def status_row(answer: Answer) -> list[str]:
     """Make a line of the status table of what a host said; unknown things show as "-"."""
     if answer.error:
         return [answer.name, *["-"] * (len(STATUS_HEAD) - 1)]
-    release, uptime, state, views = answer.output.split("\0")
-    proven, verdict = _state(state)
+    release, uptime, record, views = (part.strip() for part in answer.output.split("\0"))
+    proven, state = _proven(release, record)
     counts = Counter(name.removeprefix("view.") for name in views.split())
     shown = " ".join(f"{name}:{count}" for name, count in sorted(counts.items()))
     up = _duration(float(uptime.split()[0]))
-    return [answer.name, release.strip(), proven, verdict, up, shown or "none"]
+    return [answer.name, release, proven, state, up, shown or "none"]
 
 
 def read_command(view: str, cgroup: str | None) -> str:
@@ -111,11 +111,16 @@ def show_view(answers: Iterable[Answer], view: str, cgroup: str | None) -> bool:
     return well
 
 
-def _state(text: str) -> tuple[str, str]:
-    if not text.strip():
-        return "none", "-"
-    state = json.loads(text)
-    return str(state.get("release") or "-"), str(state.get("verdict") or "-")
+def _proven(running: str, text: str) -> tuple[str, str]:
+    """Read the host's record: the release that was proven, and how the running one stands to it."""
+    record = json.loads(text) if text else {}
+    proven = record.get("proven") or ""
+    trial = record.get("trial") or {}
+    if trial:
+        return proven or "none", f"trial of {trial.get('release')} not decided"
+    if not proven:
+        return "none", "nothing proven"
+    return proven, "on the proven kernel" if running == proven else "NOT on the proven kernel"
 
 
 def _shown(folder: str) -> str:

@@ -23,7 +23,9 @@ DEPLOY = """
   gather_facts: false
   tasks:
     - name: Touch the host
-      ansible.builtin.raw: "touch {touched}/{{{{ inventory_hostname }}}}; exit {{{{ code | default(0) }}}}"
+      ansible.builtin.raw: touch {touched}/{{{{ inventory_hostname }}}}
+    - name: Work
+      ansible.builtin.raw: exit {{{{ code | default(0) }}}}
     - name: Linger
       ansible.builtin.raw: sleep {{{{ linger | default(0) }}}}
     - name: Publish

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An SSH server on the loopback that runs what it is asked, with /bin/sh, as the caller."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import paramiko
+
+
+class _Session(paramiko.ServerInterface):
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=self._answer, args=(channel, command.decode()), daemon=True).start()
+        return True
+
+    def _answer(self, channel: paramiko.Channel, command: str) -> None:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        channel.sendall(done.stdout)
+        channel.sendall_stderr(done.stderr)
+        channel.send_exit_status(done.returncode)
+        channel.close()
+
+
+class StandIn:
+    """One server; key and known_hosts are files for its client."""
+
+    def __init__(self, folder: Path) -> None:
+        host_key = paramiko.ECDSAKey.generate()
+        self.key = folder / "key"
+        paramiko.ECDSAKey.generate().write_private_key_file(str(self.key))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.known_hosts = folder / "known_hosts"
+        self.known_hosts.write_text(
+            f"[127.0.0.1]:{self.port} {host_key.get_name()} {host_key.get_base64()}\n"
+        )
+        self.host_key = host_key
+        self.transports: list[paramiko.Transport] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(self.host_key)
+            self.transports.append(transport)
+            try:
+                transport.start_server(server=_Session())
+            except (paramiko.SSHException, EOFError):
+                transport.close()
+
+    def close(self) -> None:
+        self.listener.close()
+        for transport in self.transports:
+            transport.close()
