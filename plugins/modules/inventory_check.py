@@ -15,6 +15,13 @@ options:
     description: The inventory group whose hosts get the toolkit.
     type: str
     default: bpfview_hosts
+attributes:
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: none
+    description: There is nothing it could change.
 author:
   - bpfview-fleet maintainers
 """
