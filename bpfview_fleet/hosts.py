@@ -62,6 +62,8 @@ def ansible_environment(root: Path) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
         "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
+        # Playbooks find build/ by it, and `fab` may be called from any folder of the checkout.
+        "PWD": str(root),
     }
 
 

@@ -119,12 +119,12 @@ def _judge(
 
 def _said(seen: Seen, *, failed: bool, check: bool) -> tuple[str, str]:
     verdict, detail = str(seen.published), seen.detail
-    if verdict in VERDICTS and verdict not in GOOD:
+    if check and not failed:
+        verdict = CHECKED
+    elif verdict in VERDICTS and verdict not in GOOD:
         detail = seen.detail or seen.problem
     elif failed:
         verdict, detail = FAILED, seen.problem
-    elif check:
-        verdict = CHECKED
     elif seen.published is None:
         verdict, detail = NO_VERDICT, f"its tasks passed, but none published {VERDICT_KEY}"
     elif verdict not in VERDICTS:

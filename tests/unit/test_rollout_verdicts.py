@@ -104,6 +104,8 @@ def test_check_mode_promotes_nobody():
     done = stats(processed={"h": 1})
     assert judged(published("h", "promoted"), done, check=True)[0] == "checked"
     assert judged(event("runner_on_ok", "h"), done, check=True)[0] == "checked"
+    staged = published("h", "not_attempted", bpfview_detail="would run 6.1.1")
+    assert judged(staged, done, check=True) == ("checked", "would run 6.1.1")
     failed = stats(processed={"h": 1}, failures={"h": 1})
     assert judged(event("runner_on_failed", "h"), failed, check=True)[0] == "failed"
 
