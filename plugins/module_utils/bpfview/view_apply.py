@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carrying out a plan: load, prove, expose, take away. Killed anywhere, the next run continues."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from . import view_host, view_pins, view_plan
+from .cgroup_tree import ROOT, ROOT_CGROUP, check_unified, shown
+from .errors import BpfviewError
+from .host_layout import Host
+from .libbpf import Libbpf, Rejected
+from .view_pins import PINS, STAGING, TRIAL, VIEW_PIN, Entry, entry_path
+from .view_plan import Action, Observed, Step
+from .view_text import NotAView, parse
+from .views_desired import View
+
+_GONE_PATIENCE = 5.0  # seconds for the kernel to take an entry away
+
+
+class Kernel:
+    """The few things that are asked of a kernel; a test puts another in its place."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._library: Libbpf | None = None
+
+    @property
+    def _bpf(self) -> Libbpf:
+        if self._library is None:
+            self._library = Libbpf()
+        return self._library
+
+    def load(self, content: bytes, name: str, folder: str) -> None:
+        """Load an object and pin all it consists of in a new folder; Rejected if refused."""
+        path = self._host.path(folder)
+        path.mkdir(parents=True, mode=0o700)
+        with self._bpf.load(content, name) as loaded:
+            for pin, descriptor in loaded.maps():
+                self._bpf.pin(descriptor, str(path / pin))
+            for pin, descriptor in loaded.links():
+                self._bpf.pin(descriptor, str(path / pin))
+
+    def publish(self, folder: str, name: str) -> None:
+        """Give an unfinished generation the name of a whole one."""
+        path = self._host.path(folder)
+        path.rename(path.with_name(name))
+
+    def discard(self, folder: str) -> None:
+        """Unpin all that is in a folder."""
+        path = self._host.path(folder)
+        if not path.is_dir():
+            return
+        # the link first: what is left without it is seen as unfinished
+        for pin in sorted(path.iterdir(), key=lambda pin: pin.name != VIEW_PIN):
+            pin.unlink()
+        path.rmdir()
+
+    def expose(self, folder: str, path: str) -> None:
+        """Make the entry ``path`` (below the cgroup root) show the view pinned in a folder."""
+        descriptor = self._bpf.get(str(self._host.path(folder) / VIEW_PIN))
+        try:
+            self._bpf.pin(descriptor, str(self._host.path(f"{ROOT}/{path}")))
+        finally:
+            os.close(descriptor)
+
+    def hide(self, path: str) -> None:
+        """Take an entry away; nothing if it is gone already."""
+        entry = self._host.path(f"{ROOT}/{path}")
+        try:
+            descriptor = os.open(entry, os.O_WRONLY)
+        except FileNotFoundError:
+            return
+        try:
+            os.write(descriptor, b"rm")
+        except OSError as error:
+            if error.errno != errno.ENODEV:  # it went in between
+                raise
+        finally:
+            os.close(descriptor)
+
+    def read(self, path: str) -> str:
+        """Return the text of an entry."""
+        return self._host.path(f"{ROOT}/{path}").read_text("utf-8")
+
+
+@contextmanager
+def only_one(host: Host) -> Iterator[None]:
+    """Keep a second run out until this one is done (Ansible, the timer, a person)."""
+    folder = host.path(view_pins.RUN)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def check_host(host: Host) -> None:
+    """Raise BpfviewError for the first thing a host lacks."""
+    check_unified(host)
+    lack = view_host.kernel_lack(host)
+    if lack:
+        raise lack
+    view_host.check_bpffs(host)
+
+
+class Applier:
+    """Carries out steps. What is about to be made is recorded first, so nothing stays unclaimed."""
+
+    def __init__(
+        self,
+        host: Host,
+        kernel: Kernel,
+        views: Sequence[View],
+        observed: Observed,
+        log: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self._host = host
+        self._kernel = kernel
+        self._views = {view.name: view for view in views}
+        self._observed = observed
+        # entries of cgroups that are gone are forgotten here, silently: that is no change
+        self._record = {
+            path: entry
+            for path, entry in (observed.record or {}).items()
+            if path in observed.inodes
+        }
+        self._former: dict[str, Entry] = {}
+        self._loaded: list[str] = []
+        self._log = log
+
+    def run(self, steps: Sequence[Step]) -> None:
+        """Carry out the steps in order; whatever comes, the record is true afterwards."""
+        contents = {
+            step.view: view_host.read_object(self._host, self._views[step.view])
+            for step in steps
+            if step.action is Action.LOAD
+        }
+        made = [step for step in steps if step.action in {Action.EXPOSE, Action.REPLACE}]
+        for step in made:
+            if step.target in self._record:
+                self._former[step.target] = self._record[step.target]
+            self._record[step.target] = Entry(step.view, self._views[step.view].sha256)
+        self._save()
+        try:
+            for step in steps:
+                self._log(str(step))
+                self._do(step, contents)
+        finally:
+            for step in made:
+                self._settle(step.target)
+            self._save()
+
+    def _do(self, step: Step, contents: dict[str, bytes]) -> None:
+        match step.action:
+            case Action.DISCARD:
+                self._kernel.discard(f"{PINS}/{step.view}/{step.target}")
+            case Action.LOAD:
+                self._load(self._views[step.view], contents[step.view])
+            case Action.EXPOSE:
+                self._expose(step)
+            case Action.REPLACE:
+                self._replace(step)
+            case Action.HIDE:
+                self._hide(step.target)
+                self._record.pop(step.target, None)
+            case Action.UNPIN:
+                self._unpin(step)
+
+    def _save(self) -> None:
+        view_pins.save_record(self._host, self._record)
+
+    def _settle(self, path: str) -> None:
+        """Make the record of an entry that was to be made say what became of it."""
+        inode = view_pins.inode_of(self._host, path)
+        former = self._former.get(path)
+        if inode is None:
+            self._record.pop(path, None)
+        elif former and inode == former.inode:
+            self._record[path] = former
+
+    def _load(self, view: View, content: bytes) -> None:
+        staging = f"{PINS}/{view.name}/{STAGING}{view.sha256[:12]}"
+        try:
+            self._kernel.load(content, view.name, staging)
+            self._prove(view, staging)
+        except (Rejected, BpfviewError, OSError) as error:
+            for folder in (staging, *self._loaded):
+                self._kernel.discard(folder)
+            if isinstance(error, Rejected):
+                raise BpfviewError(
+                    f"The view {view.name} was refused: {error}\n",
+                    "Nothing was replaced. Mend its source in bpf/ so that the verifier accepts it"
+                    " and build the views again: make views",
+                ) from error
+            raise
+        self._kernel.publish(staging, view.sha256)
+        self._loaded.append(f"{PINS}/{view.name}/{view.sha256}")
+
+    def _prove(self, view: View, staging: str) -> None:
+        """Read the new view once, under another name, before it replaces anything."""
+        cgroups = self._observed.cgroups.get(view.name) or [ROOT_CGROUP]
+        path = entry_path(cgroups[0], view.entry + TRIAL)
+        self._record[path] = Entry(view.name, view.sha256)
+        self._save()
+        try:
+            self._kernel.expose(staging, path)
+            unknown = set(parse(self._kernel.read(path))) - set(view.keys)
+            if unknown and view.keys:
+                raise NotAView(f"the key {min(unknown)} is not in the catalogue")
+        except (OSError, NotAView, UnicodeDecodeError) as error:
+            raise BpfviewError(
+                f"The new view {view.name} cannot be read in {shown(cgroups[0])}: {error}",
+                "Nothing was replaced. Mend its source in bpf/ and build the views again",
+            ) from error
+        finally:
+            self._hide(path)
+            del self._record[path]
+
+    def _expose(self, step: Step) -> None:
+        view = self._views[step.view]
+        try:
+            self._kernel.expose(f"{PINS}/{view.name}/{view.sha256}", step.target)
+        except OSError as error:
+            cgroup = step.target.rpartition("/")[0]
+            if not self._host.path(f"{ROOT}/{cgroup}").is_dir():
+                return  # the cgroup is gone, and its views with it
+            raise BpfviewError(
+                f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
+                "Look at that cgroup; entries that this toolkit did not make stay untouched",
+            ) from error
+        inode = view_pins.inode_of(self._host, step.target)
+        self._record[step.target] = Entry(view.name, view.sha256, inode or 0)
+
+    def _replace(self, step: Step) -> None:
+        former = self._former[step.target]
+        self._hide(step.target)
+        try:
+            self._expose(step)
+        except BpfviewError:
+            # better the former text than none
+            self._kernel.expose(f"{PINS}/{former.view}/{former.sha256}", step.target)
+            inode = view_pins.inode_of(self._host, step.target)
+            self._record[step.target] = replace(former, inode=inode or 0)
+            raise
+
+    def _hide(self, path: str) -> None:
+        self._kernel.hide(path)
+        self._await_gone(path)
+
+    def _unpin(self, step: Step) -> None:
+        self._kernel.discard(f"{PINS}/{step.view}/{step.target}")
+        if self._observed.record is None:
+            # they were not recorded, so all that stand where a view is wanted must be theirs
+            mine = [
+                entry_path(cgroup, self._views[step.view].entry)
+                for cgroup in self._observed.cgroups.get(step.view, ())
+            ]
+        else:
+            mine = [
+                path
+                for path, entry in self._record.items()
+                if entry.view == step.view and entry.sha256 == step.target
+            ]
+        for path in mine:
+            self._await_gone(path)
+
+    def _await_gone(self, path: str) -> None:
+        end = time.monotonic() + _GONE_PATIENCE
+        while view_pins.inode_of(self._host, path) is not None:
+            if time.monotonic() > end:
+                raise BpfviewError(
+                    f"The entry {ROOT}/{path} is still there {_GONE_PATIENCE:.0f} s after it was to"
+                    " go",
+                    "If something else made it, write rm to it; else look at the kernel's log"
+                    " (dmesg)",
+                )
+            time.sleep(0.01)
+
+
+def apply_plan(
+    host: Host,
+    kernel: Kernel,
+    views: Sequence[View],
+    observed: Observed,
+    log: Callable[[str], None] = lambda _line: None,
+) -> list[Step]:
+    """Plan and carry out; return the steps that were taken."""
+    steps = view_plan.plan(views, observed)
+    if steps:
+        Applier(host, kernel, views, observed, log).run(steps)
+        drop_empty_folders(host, views)
+    return steps
+
+
+def remove_all(
+    host: Host, kernel: Kernel, log: Callable[[str], None] = lambda _line: None
+) -> list[Step]:
+    """Take every entry and pin of ours away, and the folders; return the steps taken."""
+    observed = view_host.observe(host, (), view_host.Targets({}, []))
+    steps = apply_plan(host, kernel, (), observed, log)
+    drop_empty_folders(host, ())
+    host.path(view_pins.RECORD).unlink(missing_ok=True)
+    return steps
+
+
+def drop_empty_folders(host: Host, views: Sequence[View]) -> None:
+    """Remove pin folders that nothing is in, but for those of the views given."""
+    kept = {view.name for view in views}
+    top = host.path(PINS)
+    if not top.is_dir():
+        return
+    for folder in top.iterdir():
+        if folder.name not in kept and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    if not any(top.iterdir()):
+        top.rmdir()
