@@ -13,8 +13,7 @@ DROP_IN = "/etc/apt/apt.conf.d/50bpfview"
 
 def text(releases: Iterable[str]) -> str:
     """Return the apt settings that protect the kernels of these releases."""
-    # apt wants a backslash doubled inside its quotes.
-    patterns = [re.escape(release).replace("\\", "\\\\") for release in sorted(set(releases))]
+    patterns = [re.sub(r"([.+])", r"\\\1", release) for release in sorted(set(releases))]
     lines = [f'  "^linux-(image|modules)(-.*)?-{pattern}$";' for pattern in patterns if pattern]
     head = "// Written by bpfview-fleet; playbooks/remove.yml takes it away again.\n"
     return head + "APT::NeverAutoRemove {\n" + "\n".join(lines) + "\n};\n"

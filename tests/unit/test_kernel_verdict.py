@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
+import pytest
+
+from plugins.module_utils.bpfview.kernel_record import Trial
+from plugins.module_utils.bpfview.kernel_verdict import Verdict, judge, missing_arguments
+from plugins.module_utils.bpfview.kernel_wanted import WantedKernel
+from plugins.module_utils.bpfview.running_kernel import RunningKernel
+
+WANTED = WantedKernel("6.1-new", "bb")
+ENTRY = ("root=UUID=1", "ro", "panic=30")
+GOOD = RunningKernel("6.1-new", "bb", "boot-2", ("BOOT_IMAGE=/x", *ENTRY), 0, True)
+TRIAL = Trial("6.1-new", "bb", "entry", "boot-1", 0, "6.1-old")
+
+
+@pytest.mark.parametrize(
+    ("change", "trial", "verdict", "reason"),
+    [
+        ({}, TRIAL, Verdict.PROMOTED, None),
+        ({}, None, Verdict.PROMOTED, None),
+        ({"taint": 1 << 12}, replace(TRIAL, taint_before=1 << 12), Verdict.PROMOTED, None),
+        ({"release": "6.1-old"}, TRIAL, Verdict.FELL_BACK, "went back"),
+        ({"release": "6.1-old"}, None, Verdict.WRONG_KERNEL, "runs 6.1-old, expected was 6.1-new"),
+        ({"release": "6.1-third"}, TRIAL, Verdict.WRONG_KERNEL, "6.1-third"),
+        ({"boot_id": "boot-1"}, TRIAL, Verdict.NOT_ATTEMPTED, "did not reboot"),
+        (
+            {"boot_id": "boot-1", "release": "6.1-old"},
+            TRIAL,
+            Verdict.NOT_ATTEMPTED,
+            "still runs 6.1-old",
+        ),
+        ({"build_id": "cc"}, TRIAL, Verdict.WRONG_KERNEL, "build id cc, expected was bb"),
+        ({"build_id": ""}, TRIAL, Verdict.WRONG_KERNEL, "build id none"),
+        ({"has_function": False}, TRIAL, Verdict.WRONG_KERNEL, "does not describe f"),
+        ({"arguments": ("ro",)}, TRIAL, Verdict.WRONG_KERNEL, "lacks root=UUID=1 panic=30"),
+        ({"taint": 1 << 9}, TRIAL, Verdict.WRONG_KERNEL, "warning"),
+        (
+            {"taint": 1 << 9},
+            replace(TRIAL, taint_before=1 << 9),
+            Verdict.WRONG_KERNEL,
+            "bit 9: warning",
+        ),
+        ({"taint": 1 << 12}, TRIAL, Verdict.WRONG_KERNEL, "4096"),
+    ],
+)
+def test_verdicts(change, trial, verdict, reason):
+    judgement = judge(WANTED, replace(GOOD, **change), trial, "f", ENTRY)
+    assert judgement.verdict is verdict
+    if reason is None:
+        assert judgement.reasons == ()
+    else:
+        assert any(reason in sentence for sentence in judgement.reasons)
+
+
+def test_every_reason_is_given_at_once():
+    running = replace(GOOD, build_id="cc", has_function=False, taint=128)
+    assert len(judge(WANTED, running, TRIAL, "f", ENTRY).reasons) == 3
+
+
+def test_quotes_on_the_command_line_do_not_matter():
+    entry = ("dyndbg=file foo.c +p", "ro")
+    assert missing_arguments(entry, ('"dyndbg=file', "foo.c", '+p"', "ro")) == []

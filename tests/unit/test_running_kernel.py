@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+
+from plugins.module_utils.bpfview import running_kernel
+from plugins.module_utils.bpfview.host_layout import Host
+from tests.unit.fake_host import btf, notes
+
+
+def test_build_id_is_found_behind_other_notes():
+    assert running_kernel.build_id(notes("ab" * 20)) == "ab" * 20
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, notes("ab" * 20)[:24]])
+def test_no_build_id(data):
+    assert running_kernel.build_id(data) == ""
+
+
+def test_function_in_btf():
+    data = btf("bpf_view_cgroup_other", "bpf_view_cgroup", "x")
+    assert running_kernel.btf_has_function(data, "bpf_view_cgroup")
+    assert not running_kernel.btf_has_function(data, "bpf_view")
+    assert not running_kernel.btf_has_function(data, "absent")
+
+
+def test_a_name_that_is_no_function_does_not_count():
+    data = btf("bpf_view_cgroup").replace(b"\x01\0\0\x0c", b"\x01\0\0\x0e")
+    assert not running_kernel.btf_has_function(data, "bpf_view_cgroup")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x9f\xeb", b"\0" * 100])
+def test_no_btf(data):
+    assert not running_kernel.btf_has_function(data, "f")
+
+
+def test_this_machine_has_an_identity():
+    running = running_kernel.read(Host(), "no_such_function_anywhere")
+    assert running.release
+    assert len(running.boot_id) == 36
+    assert not running.has_function
+
+
+def test_taint_in_words():
+    assert running_kernel.taint_words(0) == "0"
+    assert running_kernel.taint_words(1 << 9 | 1) == "513 (bit 9: warning)"
