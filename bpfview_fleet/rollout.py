@@ -19,7 +19,7 @@ from .hosts import Inventory, load_inventory
 from .runs import Request, Runner
 from .runs import run as run_playbook
 from .table import table
-from .verdicts import IN_PROGRESS, Outcome, judge
+from .verdicts import GOOD, IN_PROGRESS, Outcome, judge
 from .waves import DEFAULT_SIZES, Wave, parse_sizes, plan
 
 ALL_WELL, STOPPED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -290,7 +290,9 @@ def summary(record: Mapping[str, Any]) -> str:
     ]
     lines = [table(["host", "wave", "verdict", "seconds"], rows)]
     lines += [
-        f"{name}: {host['detail']}" for name, host in record["hosts"].items() if host["detail"]
+        f"{name}: {host['detail']}"
+        for name, host in record["hosts"].items()
+        if host["detail"] and host["verdict"] not in GOOD
     ]
     reason = f": {record['reason']}" if record["reason"] else ""
     lines.append(f"Rollout {record['id']} {record['state']}{reason}")

@@ -129,14 +129,15 @@ def test_a_killed_run_leaves_no_verdict(fleet):
     assert judge("b", result.collected, check=False).verdict == "not_attempted"
 
 
-def test_host_keys_stay_checked(fleet, monkeypatch):
+def test_ansible_sees_checked_host_keys_and_the_checkout(fleet, monkeypatch):
     # ansible-runner turns the check off unless it is told not to.
     monkeypatch.delenv("ANSIBLE_HOST_KEY_CHECKING", raising=False)
+    monkeypatch.setenv("PWD", "/elsewhere")
     (fleet.root / "deploy.yml").write_text(
         "- {name: Look, hosts: bpfview_hosts, gather_facts: false, tasks: [{name: Publish,"
         " ansible.builtin.set_stats: {per_host: true, data: {bpfview_verdict:"
         " \"{{ 'unchanged' if lookup('config', 'host_key_checking', plugin_type='connection',"
-        " plugin_name='ssh') else 'wrong_kernel' }}\"}}}]}\n"
+        " plugin_name='ssh') and lookup('env', 'PWD') == playbook_dir else 'wrong_kernel' }}\"}}}]}\n"
     )
     options = fleet.options({}, {})
     request = Request(fleet.root, fleet.root / "run", options.playbook, options.inventory, ["a"])
