@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -43,7 +43,7 @@ class Options:
 
 
 class Interrupts:
-    """Ctrl-C once: stop after the current wave. Twice, or SIGTERM: kill the current run."""
+    """Ctrl-C once: stop after the current wave. Twice, or another signal: kill the current run."""
 
     def __init__(self) -> None:
         self.stop = False
@@ -52,7 +52,7 @@ class Interrupts:
 
     def take(self, number: int, _frame: FrameType | None) -> None:
         """Handle one signal."""
-        if self.stop or not self.on_hosts or number == signal.SIGTERM:
+        if self.stop or not self.on_hosts or number != signal.SIGINT:
             self.kill = True
             _say("\nStopping the current run now.")
         else:
@@ -64,7 +64,7 @@ class Interrupts:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM inside the block."""
+        """Handle SIGINT, SIGTERM and SIGHUP inside the block."""
         former = {number: signal.signal(number, self.take) for number in _SIGNALS}
         try:
             yield
@@ -73,7 +73,7 @@ class Interrupts:
                 signal.signal(number, handler)
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def rollout(options: Options, run: Runner = run_playbook) -> int:
@@ -308,4 +308,6 @@ def _count(hosts: Sequence[str]) -> str:
 
 
 def _say(text: str, end: str = "\n") -> None:
-    print(text, end=end, flush=True)
+    # A terminal that is gone must not keep the journal from being written.
+    with suppress(OSError):
+        print(text, end=end, flush=True)

@@ -253,7 +253,9 @@ def test_the_first_ctrl_c_lets_the_wave_end(options):
     assert verdicts(options)["d"] == "not_attempted"
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP]]
+)
 def test_the_second_ctrl_c_kills_the_wave(options, signals):
     def interrupt(request: Request) -> None:
         if request.folder.name == "wave-1":

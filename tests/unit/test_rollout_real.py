@@ -137,7 +137,8 @@ def test_ansible_sees_checked_host_keys_and_the_checkout(fleet, monkeypatch):
         "- {name: Look, hosts: bpfview_hosts, gather_facts: false, tasks: [{name: Publish,"
         " ansible.builtin.set_stats: {per_host: true, data: {bpfview_verdict:"
         " \"{{ 'unchanged' if lookup('config', 'host_key_checking', plugin_type='connection',"
-        " plugin_name='ssh') and lookup('env', 'PWD') == playbook_dir else 'wrong_kernel' }}\"}}}]}\n"
+        " plugin_name='ssh') and lookup('env', 'PWD') == playbook_dir"
+        " else 'wrong_kernel' }}\"}}}]}\n"
     )
     options = fleet.options({}, {})
     request = Request(fleet.root, fleet.root / "run", options.playbook, options.inventory, ["a"])
