@@ -18,6 +18,9 @@ attributes:
   check_mode:
     support: full
     description: Tells what would be removed.
+  diff_mode:
+    support: full
+    description: Shows what was there.
 """
 
 EXAMPLES = r"""
