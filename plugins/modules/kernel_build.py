@@ -109,6 +109,11 @@ paths:
   description: Path of each file of the entry by its name; empty as RV(manifest) is.
   returned: success
   type: dict
+summary:
+  description: What became of the request, in a sentence.
+  returned: success
+  type: str
+  sample: found kernel 6.1.192-bpfview-0123456789ab in the cache
 notes:
   description: What is worth knowing about this build.
   returned: success
@@ -189,7 +194,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     linked = bool(output_dir) and not present
     if output_dir and present:
         linked = publish_links(planned.entry, output_dir, check=module.check_mode)
+    did = "would build" if module.check_mode else "built"
+    where = "" if built else " in the cache"
     return {
+        "summary": f"{did if built else 'found'} kernel {inputs.release}{where}",
         "changed": built or linked,
         "built": built,
         "key": inputs.key,
