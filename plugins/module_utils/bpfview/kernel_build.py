@@ -237,6 +237,7 @@ def _note_dropped(
 
 
 def _require_release(make: kernel_make.Make, release: str) -> None:
+    make.quiet("syncconfig")
     got = make.quiet("kernelrelease").strip()
     if got != release:
         raise BpfviewError(
