@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host below a temporary folder, and a kernel that keeps its views there as plain files."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plugins.module_utils.bpfview import view_apply, views_desired, views_units
+from plugins.module_utils.bpfview.digest import sha256_bytes
+from plugins.module_utils.bpfview.host_layout import Host, Output
+from plugins.module_utils.bpfview.libbpf import Rejected
+from plugins.module_utils.bpfview.views_desired import KeyCheck, View
+
+ELF = b"\x7fELF\x02\x01" + bytes(12) + b"\xf7\x00"
+LINKS = "links.json"
+
+
+def btf(*functions: str) -> bytes:
+    """BTF that describes the functions, as far as anybody looks."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in functions)
+    types = b"".join(
+        struct.pack("=III", names.index(b"\0" + name.encode() + b"\0") + 1, 12 << 24 | 1, 1)
+        for name in functions
+    )
+    return struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + (
+        types + names
+    )
+
+
+@dataclass
+class Tree:
+    """The host; ``commands`` are the programs that were run."""
+
+    root: Path
+    commands: list[list[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.host = Host(self.root, self.run)
+        self.cgroups = self.root / "sys/fs/cgroup"
+        self.pins = self.root / "sys/fs/bpf/bpfview"
+        for folder in ("sys/fs/bpf", "run/systemd/system", "sys/kernel/btf", "proc/self"):
+            (self.root / folder).mkdir(parents=True)
+        self.mounts("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0", "bpf /sys/fs/bpf bpf rw 0 0")
+        (self.root / "sys/kernel/btf/vmlinux").write_bytes(btf("bpf_view_cgroup"))
+        for cgroup in ("system.slice/ssh.service", "system.slice/cron.service", "user.slice"):
+            (self.cgroups / cgroup).mkdir(parents=True)
+
+    def run(self, arguments: Sequence[str]) -> Output:
+        """Note a command and, for systemctl enable, do what it does."""
+        self.commands.append(list(arguments))
+        if list(arguments[:2]) == ["systemctl", "enable"]:
+            for unit in (views_units.SERVICE, views_units.TIMER):
+                link = self.host.path(views_units._WANTS[unit])
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(views_units.path_of(unit))
+        return Output(0, "")
+
+    def mounts(self, *lines: str) -> None:
+        """Set what is mounted."""
+        (self.root / "proc/self/mounts").write_text("".join(f"{line}\n" for line in lines))
+
+    def ship(
+        self,
+        text: str,
+        selectors: Sequence[str] = ("/", "system.slice/*.service"),
+        name: str = "memory",
+        keys: dict[str, KeyCheck] | None = None,
+    ) -> View:
+        """Put an object on the host that makes a view of that text."""
+        content = ELF + text.encode()
+        view = View(name, f"view.{name}", sha256_bytes(content), tuple(selectors), keys or {})
+        path = self.host.path(view.object_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return view
+
+    def want(self, *views: View) -> None:
+        """Write the host's own list."""
+        path = self.host.path(views_desired.FILE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(views_desired.dump(views))
+
+    def shown(self, entry: str = "view.memory") -> dict[str, str]:
+        """The texts of an entry by cgroup."""
+        return {
+            str(path.parent.relative_to(self.cgroups)): path.read_text()
+            for path in sorted(self.cgroups.rglob(entry))
+        }
+
+    def entries(self) -> list[str]:
+        """Every entry in any cgroup."""
+        return sorted(
+            str(path.relative_to(self.cgroups))
+            for path in self.cgroups.rglob("view.*")
+            if path.is_file()
+        )
+
+    def pinned(self) -> list[str]:
+        """Every folder of pins."""
+        return sorted(
+            str(path.relative_to(self.pins)) for path in self.pins.rglob("*") if path.is_dir()
+        )
+
+
+class FakeKernel(view_apply.Kernel):
+    """Views as files: an entry goes with the last pin of the link that it shows."""
+
+    def __init__(self, tree: Tree, before: Callable[[str], None] = lambda _what: None) -> None:
+        super().__init__(tree.host)
+        self.tree = tree
+        self.before = before
+
+    def _links(self) -> dict[str, str]:
+        path = self.tree.root / LINKS
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _note(self, links: dict[str, str]) -> None:
+        (self.tree.root / LINKS).write_text(json.dumps(links))
+
+    def load(self, content: bytes, name: str, folder: str) -> None:
+        self.before("load")
+        path = self.tree.host.path(folder)
+        path.mkdir(parents=True)
+        text = content.removeprefix(ELF).decode()
+        if text.startswith("REJECT"):
+            raise Rejected("0: (b7) r0 = 5\nAt program exit the register R0 has value 5")
+        (path / "map_waits").write_text("")
+        self.before("pin")
+        (path / "view").write_text(text)
+
+    def publish(self, folder: str, name: str) -> None:
+        self.before("publish")
+        super().publish(folder, name)
+
+    def discard(self, folder: str) -> None:
+        self.before("discard")
+        super().discard(folder)
+        alive = {str(path.stat().st_ino) for path in self.tree.pins.rglob("view")}
+        links = self._links()
+        for entry in [entry for entry, link in links.items() if link not in alive]:
+            (self.tree.cgroups / entry).unlink(missing_ok=True)
+            del links[entry]
+        self._note(links)
+        self.before("discarded")
+
+    def expose(self, folder: str, path: str) -> None:
+        self.before("expose")
+        pin = self.tree.host.path(folder) / "view"
+        links = self._links() | {path: str(pin.stat().st_ino)}
+        with (self.tree.cgroups / path).open("x") as stream:
+            stream.write(pin.read_text())
+        self._note(links)
+        self.before("exposed")
+
+    def hide(self, path: str) -> None:
+        self.before("hide")
+        (self.tree.cgroups / path).unlink(missing_ok=True)
+        links = self._links()
+        links.pop(path, None)
+        self._note(links)
+        self.before("hidden")
