@@ -32,6 +32,18 @@ def read_line(path: Path) -> str:
         return ""
 
 
+def from_here(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the module's arguments with configuration files named from where Ansible was started."""
+    known = dict(arguments)
+    if known.get("config_file"):
+        known["config_file"] = str(Path(known["config_file"]).expanduser().absolute())
+    if known.get("config_fragments"):
+        known["config_fragments"] = [
+            str(Path(item).expanduser().absolute()) for item in known["config_fragments"]
+        ]
+    return known
+
+
 class _Watcher(threading.Thread):
     """Shows a progress file's content from time to time until told to stop."""
 
@@ -74,7 +86,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
             watcher = _Watcher(file)
             watcher.start()
             try:
-                arguments = {**self._task.args, "progress_file": str(file)}
+                arguments = {**from_here(self._task.args), "progress_file": str(file)}
                 done = self._execute_module(
                     module_name=self._task.action, module_args=arguments, task_vars=task_vars
                 )

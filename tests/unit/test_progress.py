@@ -45,3 +45,14 @@ def test_progress_that_cannot_be_written_does_not_fail_the_build(tmp_path):
     reporter.phase("CC")
     reporter.step()
     assert reporter.count == 1
+
+
+def test_files_are_named_from_where_ansible_was_started(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    known = action.from_here({"config_file": "my.config", "config_fragments": ["a", "/b"], "x": 1})
+    assert known == {
+        "config_file": f"{tmp_path}/my.config",
+        "config_fragments": [f"{tmp_path}/a", "/b"],
+        "x": 1,
+    }
+    assert action.from_here({"jobs": 2}) == {"jobs": 2}
