@@ -33,7 +33,7 @@ def read_line(path: Path) -> str:
 
 
 def from_here(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the module's arguments with configuration files named from where Ansible was started."""
+    """Return the module's arguments with files named from where Ansible was started."""
     known = dict(arguments)
     if known.get("config_file"):
         known["config_file"] = str(Path(known["config_file"]).expanduser().absolute())
