@@ -15,7 +15,7 @@ from dataclasses import asdict
 from bpfview_fleet import accel
 from plugins.module_utils.bpfview.errors import BpfviewError
 
-from . import attach, consolelog, driver, image, state, vm
+from . import attach, consolelog, driver, image, inventory, state, vm
 from .layout import Layout
 
 DEFAULT_LAB = "demo"
@@ -39,7 +39,8 @@ def _up(layout: Layout, options: argparse.Namespace) -> int:
         seconds=options.timeout, parallel=options.parallel,
     )  # fmt: skip
     if options.json:
-        print(json.dumps({"changed": changed, "inventory": str(layout.inventory)}))
+        vms = inventory.instances(layout, state.load(layout).values())
+        print(json.dumps({"changed": changed, "inventory": str(layout.inventory), "vms": vms}))
     else:
         say("the lab is up" if changed else "the lab was up already; nothing changed")
         say(f"inventory: {layout.inventory}\nssh: ssh -F {layout.ssh_config} NAME")

@@ -91,7 +91,7 @@ def ensure(say: Say) -> Image:
     entry = cache.find(root, KIND, key)
     if entry:
         return Image(key, entry)
-    say("another process may be making the VM image; waiting for it if so")
+    say("the cache has no VM image yet")
     with cache.locked(root, KIND, key):
         entry = cache.find(root, KIND, key)
         if entry is None:

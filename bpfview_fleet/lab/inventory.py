@@ -38,7 +38,7 @@ def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
             members = groups.setdefault(group, {})
             members[machine.name] = {"ansible_host": ADDRESS, "ansible_port": machine.port}
     options = " ".join(f"-o {shlex.quote(f'{k}={v}')}" for k, v in ssh_options(layout).items())
-    parent = {
+    parent: dict[str, Any] = {
         "vars": {
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(layout.key),
@@ -48,7 +48,23 @@ def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
         },
         "children": {name: {"hosts": hosts} for name, hosts in groups.items() if name != PARENT},
     }
+    if PARENT in groups:
+        parent["hosts"] = groups[PARENT]
     return _HEADER + yaml.safe_dump({PARENT: parent}, sort_keys=False, width=1000)
+
+
+def instances(layout: Layout, machines: Iterable[Machine]) -> list[dict[str, str | int]]:
+    """The VMs in the words of molecule's instance configuration."""
+    return [
+        {
+            "instance": machine.name,
+            "address": ADDRESS,
+            "port": machine.port,
+            "user": "root",
+            "identity_file": str(layout.key),
+        }
+        for machine in machines
+    ]
 
 
 def ssh_config(layout: Layout, machines: Iterable[Machine]) -> str:
