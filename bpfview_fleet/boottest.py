@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot a kernel directly under QEMU and check its behaviour, rule by rule.
+
+``python -m bpfview_fleet.boottest --baseline 6.1`` takes the kernel that was built last for the
+baseline, ``--kernel PATH`` any other. The tests are in ``kernel/tests``. Exit status: 0 all
+passed, 1 a test failed or the kernel reported a problem, 2 the tests could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plugins.module_utils.bpfview.errors import BpfviewError
+
+from .accel import Acceleration, detect
+from .console import find_splats, message
+from .initramfs import build_initramfs
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "kernel" / "tests"
+QEMU = "qemu-system-x86_64"
+CLANGS = ("clang-16", "clang")
+TIMEOUT_SECONDS = 300.0
+MEMORY_MIB = 1024
+
+# No message of lower urgency than the tests' own; no limit on how much the tests may say; a
+# kernel that fails must end QEMU and not sit there.
+COMMAND_LINE = (
+    "console=ttyS0 loglevel=6 printk.devkmsg=on panic=-1 oops=panic lsm=capability,bpf rdinit=/init"
+)
+
+_RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
+_PLAN = re.compile(r"^1\.\.(\d+)$")
+_REASON = re.compile(r"^# (.+)$")
+_RULE = re.compile(r"^rule-[0-9]+: ")
+_END = "# end of tests"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one test ended: ``passed``, ``failed`` or ``skipped``."""
+
+    number: int
+    name: str
+    outcome: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        line = f"{'not ok' if self.outcome == 'failed' else 'ok'} {self.number} {self.name}"
+        if self.outcome == "skipped":
+            line += f" # SKIP {self.reason}".rstrip()
+        elif self.reason:
+            line += f"\n   # {self.reason}"
+        return line
+
+
+@dataclass
+class Report:
+    """What a console log says about a run. ``problems`` are what is wrong with the run itself."""
+
+    results: list[Result] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def count(self, outcome: str) -> int:
+        """How many tests ended so."""
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every test that ran passed, at least one did, and nothing else was wrong."""
+        return not self.problems and not self.count("failed") and self.count("passed") > 0
+
+    def summary(self) -> str:
+        """The last line for the user."""
+        line = f"{self.count('passed')} passed, {self.count('failed')} failed"
+        if self.count("skipped"):
+            line += f", {self.count('skipped')} skipped"
+        if self.problems:
+            line += f", {len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        return line
+
+
+def read_log(text: str) -> Report:
+    """Results of the tests in a console log, and everything that keeps them from being believed."""
+    report = Report()
+    if not text.strip():
+        report.problems.append("the console log is empty: the kernel did not start")
+        return report
+    planned: int | None = None
+    ended = False
+    for line in text.splitlines():
+        said = message(line)
+        if match := _RESULT.match(said):
+            ok, number, name, why = match.groups()
+            skipped = " # SKIP" in said
+            outcome = "skipped" if skipped else "passed" if ok == "ok" else "failed"
+            report.results.append(Result(int(number), name, outcome, why or ""))
+        elif match := _PLAN.match(said):
+            planned = int(match.group(1))
+        elif said.startswith("Bail out!"):
+            report.problems.append(said)
+        elif said.startswith(_END):
+            ended = True
+        elif match := _REASON.match(said):
+            _give_reason(report, match.group(1))
+    report.problems += _mismatches(report, planned, ended)
+    report.problems += [f"the kernel says: {splat}" for splat in find_splats(text)]
+    return report
+
+
+def _give_reason(report: Report, reason: str) -> None:
+    last = report.results[-1] if report.results else None
+    if last is None:
+        report.problems.append(reason)
+    elif last.outcome == "failed" and not last.reason:
+        report.results[-1] = Result(last.number, last.name, last.outcome, reason)
+
+
+def _mismatches(report: Report, planned: int | None, ended: bool) -> list[str]:
+    problems = []
+    if not ended:
+        problems.append("the tests did not run to their end")
+    if not report.results:
+        problems.append("no test ran")
+    numbers = [result.number for result in report.results]
+    if numbers != list(range(1, len(numbers) + 1)):
+        problems.append(f"the results are not numbered 1 to {len(numbers)}")
+    if ended and planned != len(numbers):
+        problems.append(f"{planned} tests were announced and {len(numbers)} reported")
+    problems += [
+        f"test {result.number} names no rule"
+        for result in report.results
+        if not _RULE.match(result.name)
+    ]
+    return problems
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BpfviewError(
+            f"{command[0]} failed with status {done.returncode}:\n{done.stderr.strip()}",
+            "Correct kernel/tests, or install what is missing with `make deps`",
+        )
+
+
+def _tool(*names: str) -> str:
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    raise BpfviewError(
+        f"The boot test needs {names[0]}, which this machine lacks",
+        "Run `make deps` to install the Debian packages that the project needs",
+    )
+
+
+def compile_tests(folder: Path) -> dict[str, bytes]:
+    """Build the test program and its BPF objects in ``folder``; content by file name.
+
+    Raises BpfviewError with the compiler's words.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clang, gcc = _tool(*CLANGS), _tool("gcc")
+    names = {"init": folder / "init"}
+    multiarch = subprocess.run(
+        [gcc, "-print-multiarch"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    for source in sorted(SOURCES.glob("*.bpf.c")):
+        out = folder / source.with_suffix(".o").name
+        names[out.name] = out
+        _run([clang, "-target", "bpf", "-g", "-O2", "-Wall", "-Werror",
+              f"-I/usr/include/{multiarch}", "-c", str(source), "-o", str(out)])  # fmt: skip
+    programs = [str(p) for p in sorted(SOURCES.glob("*.c")) if not p.name.endswith(".bpf.c")]
+    _run([gcc, "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-static", *programs,
+          "-o", str(names["init"]), "-lbpf", "-lelf", "-lz"])  # fmt: skip
+    return {name: path.read_bytes() for name, path in names.items()}
+
+
+def boot(
+    kernel: Path, initrd: Path, log: Path, acceleration: Acceleration, timeout: float
+) -> str | None:
+    """Boot until QEMU ends. Returns what was wrong with that, or None; the console is in ``log``.
+
+    ``timeout`` is in seconds.
+    """
+    command = [_tool(QEMU), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+               "-machine", "q35", *acceleration.args(), "-cpu", "max", "-smp", "2",
+               "-m", str(MEMORY_MIB), "-serial", f"file:{log}",
+               "-kernel", str(kernel), "-initrd", str(initrd),
+               "-append", COMMAND_LINE]  # fmt: skip
+    log.unlink(missing_ok=True)
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"the machine did not switch itself off within {timeout:.0f} s"
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        return f"QEMU ended with status {done.returncode}: {said}"
+    return None
+
+
+def judge(log: Path, trouble: str | None) -> Report:
+    """The report on a boot whose console is in ``log``; ``trouble`` is what boot() returned."""
+    try:
+        report = read_log(log.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        report = Report(problems=[f"the console log cannot be read: {error}"])
+    if trouble:
+        report.problems.insert(0, trouble)
+    return report
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bpfview_fleet.boottest", description=__doc__)
+    parser.add_argument("--baseline", default="6.1", help="kernel source line (default: 6.1)")
+    parser.add_argument("--kernel", type=Path, help="a bzImage instead of the one that was built")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT_SECONDS, metavar="SECONDS")
+    return parser.parse_args(argv)
+
+
+def _kernel(arguments: argparse.Namespace) -> Path:
+    kernel: Path = arguments.kernel or ROOT / "build" / "kernel" / arguments.baseline / "bzImage"
+    if not kernel.is_file():
+        raise BpfviewError(
+            f"There is no kernel {kernel}",
+            f"Build one with `make kernel BASELINE={arguments.baseline}`, or name one: --kernel",
+        )
+    return kernel
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line. Returns the exit status."""
+    arguments = _arguments(argv)
+    folder = ROOT / "build" / "boottest" / arguments.baseline
+    log = folder / "console.log"
+    started = time.monotonic()
+    try:
+        kernel = _kernel(arguments)
+        initrd = folder / "initramfs.gz"
+        files = compile_tests(folder)
+        initrd.write_bytes(build_initramfs(files))
+        acceleration = detect(kernel)
+        print(f"# {kernel}, {acceleration}", flush=True)
+        report = judge(log, boot(kernel, initrd, log, acceleration, arguments.timeout))
+    except BpfviewError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for result in report.results:
+        print(result)
+    for problem in report.problems:
+        print(f"problem: {problem}")
+    print(f"{report.summary()} in {time.monotonic() - started:.0f} s; console: {log}")
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the test program and its BPF programs tell each other through .bss. */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+struct control {
+	int hold;	/* the view "held" stays inside while this is set */
+	int inside;	/* it is */
+	int done;	/* it is about to return */
+	int nothing;	/* the view "maybe" has nothing to show */
+};
+
+#endif

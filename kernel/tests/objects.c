@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "harness.h"
+#include "objects.h"
+
+int obj_fd[NR_KINDS];
+int maybe_fd, long_fd, held_fd;
+volatile struct control *control;
+
+const char * const kind_name[NR_KINDS] = {
+	[PROG] = "a program",
+	[MAP] = "a map",
+	[VIEW_LINK] = "a view link",
+	[OTHER_LINK] = "another link",
+};
+
+static int attach_type, link_type, target_id;
+static int show_id_fd;
+
+static int enum_value(const struct btf *btf, const char *type, const char *name)
+{
+	const struct btf_enum *value;
+	const struct btf_type *t;
+	int id, i;
+
+	id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
+	if (id < 0)
+		return id;
+	t = btf__type_by_id(btf, id);
+	value = btf_enum(t);
+	for (i = 0; i < btf_vlen(t); i++, value++)
+		if (!strcmp(btf__name_by_offset(btf, value->name_off), name))
+			return value->val;
+	return -ENOENT;
+}
+
+static int read_kernel_btf(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf) {
+		say("# the kernel has no BTF: %s", strerror(errno));
+		return -errno;
+	}
+	attach_type = enum_value(btf, "bpf_attach_type", "BPF_TRACE_VIEW");
+	link_type = enum_value(btf, "bpf_link_type", "BPF_LINK_TYPE_VIEW");
+	target_id = btf__find_by_name_kind(btf, "bpf_view_cgroup", BTF_KIND_FUNC);
+	btf__free(btf);
+	if (attach_type < 0 || link_type < 0 || target_id < 0) {
+		say("# this kernel has no views: its BTF lacks %s",
+		    attach_type < 0 ? "BPF_TRACE_VIEW" :
+		    link_type < 0 ? "BPF_LINK_TYPE_VIEW" : "bpf_view_cgroup");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+static int prepare_view(struct bpf_program *prog, struct bpf_prog_load_opts *opts,
+			long cookie)
+{
+	(void)prog;
+	(void)cookie;
+	opts->attach_btf_id = target_id;
+	return 0;
+}
+
+static int register_views(void)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts,
+		    .prog_prepare_load_fn = prepare_view);
+	int ret;
+
+	ret = libbpf_register_prog_handler("view+", BPF_PROG_TYPE_TRACING,
+					   attach_type, &opts);
+	return ret < 0 ? ret : 0;
+}
+
+static int link_to(struct bpf_object *obj, const char *name, int type)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+	int fd;
+
+	fd = prog ? bpf_link_create(bpf_program__fd(prog), 0, type, NULL) : -ENOENT;
+	if (fd < 0)
+		say("# cannot link to %s: %s", name, strerror(-fd));
+	return fd;
+}
+
+static int map_control(struct bpf_object *obj)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, obj) {
+		if (!strstr(bpf_map__name(map), ".bss"))
+			continue;
+		control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			       MAP_SHARED, bpf_map__fd(map), 0);
+		if (control != MAP_FAILED)
+			return 0;
+		say("# cannot map .bss: %s", strerror(errno));
+		return -errno;
+	}
+	return -ENOENT;
+}
+
+int load_objects(void)
+{
+	struct bpf_object *obj;
+	int err, i;
+
+	err = read_kernel_btf();
+	if (err)
+		return err;
+	err = register_views();
+	if (err)
+		return err;
+
+	obj = bpf_object__open_file("/views.bpf.o", NULL);
+	err = obj ? bpf_object__load(obj) : -errno;
+	if (err) {
+		say("# cannot load the views: %s", strerror(-err));
+		return err;
+	}
+	show_id_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "show_id"));
+	obj_fd[PROG] = show_id_fd;
+	obj_fd[MAP] = bpf_object__find_map_fd_by_name(obj, "some_map");
+	obj_fd[VIEW_LINK] = link_to(obj, "show_id", attach_type);
+	obj_fd[OTHER_LINK] = link_to(obj, "no_view", BPF_TRACE_ITER);
+	maybe_fd = link_to(obj, "maybe", attach_type);
+	long_fd = link_to(obj, "show_long", attach_type);
+	held_fd = link_to(obj, "held", attach_type);
+	for (i = 0; i < NR_KINDS; i++)
+		if (obj_fd[i] < 0)
+			return obj_fd[i];
+	if (maybe_fd < 0 || long_fd < 0 || held_fd < 0)
+		return -EINVAL;
+	return map_control(obj);
+}
+
+void reset_control(void)
+{
+	memset((void *)control, 0, sizeof(*control));
+}
+
+void let_readers_go(void)
+{
+	control->hold = 0;
+}
+
+int new_view_link(void)
+{
+	return bpf_link_create(show_id_fd, 0, attach_type, NULL);
+}
+
+/* The verifier's log is of no interest where a refusal is expected. */
+static int no_print(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	(void)level;
+	(void)fmt;
+	(void)args;
+	return 0;
+}
+
+int load_refused(const char *name)
+{
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	int err;
+
+	libbpf_set_print(no_print);
+	obj = bpf_object__open_file("/refused.bpf.o", NULL);
+	if (!obj)
+		return -errno;
+	bpf_object__for_each_program(prog, obj)
+		bpf_program__set_autoload(prog, !strcmp(bpf_program__name(prog), name));
+	err = bpf_object__load(obj);
+	bpf_object__close(obj);
+	return err;
+}
+
+int deny_by_lsm(void)
+{
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	int err;
+
+	libbpf_set_print(no_print);
+	obj = bpf_object__open_file("/deny.bpf.o", NULL);
+	if (!obj)
+		return -errno;
+	err = bpf_object__load(obj);
+	if (err)
+		return err;
+	prog = bpf_object__find_program_by_name(obj, "deny_create");
+	return bpf_program__attach(prog) ? 0 : -errno;
+}
+
+int view_attach_type(void)
+{
+	return attach_type;
+}
+
+int view_link_type(void)
+{
+	return link_type;
+}
+
+int pin(int fd, const char *where)
+{
+	return bpf_obj_pin(fd, where);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The BPF objects that all tests share. They are loaded once and pinned nowhere. */
+#ifndef OBJECTS_H
+#define OBJECTS_H
+
+#include "control.h"
+
+enum kind { PROG, MAP, VIEW_LINK, OTHER_LINK, NR_KINDS };
+
+extern int obj_fd[NR_KINDS];		/* one object of each kind */
+extern const char * const kind_name[NR_KINDS];
+extern int maybe_fd, long_fd, held_fd;	/* links to other views */
+extern volatile struct control *control;
+
+/* Returns 0, or a negative errno after saying what is wrong. */
+int load_objects(void);
+void reset_control(void);
+/* End what waits in the view "held". */
+void let_readers_go(void);
+
+/* A new link to the view show_id, or a negative errno. */
+int new_view_link(void);
+/* Load one program of refused.bpf.o. Returns 0 or a negative errno. */
+int load_refused(const char *name);
+/* Load and attach deny.bpf.o until the process ends. */
+int deny_by_lsm(void);
+/* The value of BPF_TRACE_VIEW or BPF_LINK_TYPE_VIEW in the running kernel. */
+int view_attach_type(void);
+int view_link_type(void);
+
+/* BPF_OBJ_PIN, in bpffs or in a cgroup. Returns 0 or a negative errno. */
+int pin(int fd, const char *where);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The objects that the boot test exposes in cgroup directories. */
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "control.h"
+
+#define LONG_LINES	400
+
+char _license[] SEC("license") = "GPL";
+
+struct seq_file;
+
+struct kernfs_node {
+	__u64 id;
+} __attribute__((preserve_access_index));
+
+struct cgroup {
+	struct kernfs_node *kn;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+} __attribute__((preserve_access_index));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} some_map SEC(".maps");
+
+volatile struct control control;
+
+SEC("view/cgroup")
+int BPF_PROG(show_id, struct seq_file *seq, struct cgroup *cgroup)
+{
+	BPF_SEQ_PRINTF(seq, "id %llu\n", cgroup->kn->id);
+	return 0;
+}
+
+SEC("view/cgroup")
+int BPF_PROG(maybe, struct seq_file *seq, struct cgroup *cgroup)
+{
+	BPF_SEQ_PRINTF(seq, "something\n");
+	return control.nothing ? 1 : 0;
+}
+
+/* More than a page, so that the reader's buffer has to grow meanwhile. */
+SEC("view/cgroup")
+int BPF_PROG(show_long, struct seq_file *seq, struct cgroup *cgroup)
+{
+	int line;
+
+	for (line = 0; line < LONG_LINES; line++)
+		BPF_SEQ_PRINTF(seq, "line_%06d 0123456789abcdef\n", line);
+	return 0;
+}
+
+static long stay(__u64 round, void *unused)
+{
+	return !control.hold;
+}
+
+SEC("view/cgroup")
+int BPF_PROG(held, struct seq_file *seq, struct cgroup *cgroup)
+{
+	int round;
+
+	control.inside = 1;
+	for (round = 0; round < 4 && control.hold; round++)
+		bpf_loop(1 << 23, stay, NULL, 0);
+	control.done = 1;
+	BPF_SEQ_PRINTF(seq, "held\n");
+	return 0;
+}
+
+/* A link to it can be exposed, but there is no cgroup it could show. */
+SEC("iter/task")
+int no_view(struct bpf_iter__task *ctx)
+{
+	__u32 key = 0;
+
+	bpf_map_lookup_elem(&some_map, &key);
+	return 0;
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judging a boot test: a log must not pass for the lack of anything that should be in it."""
+
+from pathlib import Path
+
+import pytest
+
+from bpfview_fleet import boottest
+from bpfview_fleet.accel import Acceleration
+from bpfview_fleet.boottest import Result, boot, judge, main, read_log
+
+GOOD = """\
+[    0.000000] Linux version 6.1.192-bpfview-0123456789ab
+[    1.000000] KTAP version 1
+[    1.100000] ok 1 rule-1: what was never pinned in bpffs gives ENXIO
+[    1.200000] ok 2 rule-3: a security module is asked, and obeyed # SKIP no BPF LSM: -22
+[    1.300000] ok 3 rule-7: rmdir takes the entries with it
+[    1.400000] 1..3
+[    1.400000] # end of tests, 0 failed
+[    1.500000] reboot: Restarting system
+"""
+
+
+def test_a_good_log_passes() -> None:
+    report = read_log(GOOD)
+    assert report.passed
+    assert report.problems == []
+    assert report.results[1] == Result(
+        2, "rule-3: a security module is asked, and obeyed", "skipped", "no BPF LSM: -22"
+    )
+    assert report.summary() == "2 passed, 0 failed, 1 skipped"
+
+
+def test_a_failed_test_fails_and_says_why() -> None:
+    log = GOOD.replace("ok 3 rule-7", "not ok 3 rule-7").replace(
+        "[    1.400000] 1..3", "[    1.3] # rule7.c:12: still there\n[    1.4] 1..3"
+    )
+    report = read_log(log)
+    assert not report.passed
+    assert report.problems == []
+    assert report.results[2].outcome == "failed"
+    assert report.results[2].reason == "rule7.c:12: still there"
+    assert "not ok 3 rule-7: rmdir" in str(report.results[2])
+    assert report.summary() == "1 passed, 1 failed, 1 skipped"
+
+
+@pytest.mark.parametrize("log", ["", "\n", "  \r\n\n"])
+def test_an_empty_log_fails(log: str) -> None:
+    report = read_log(log)
+    assert not report.passed
+    assert "empty" in report.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "problem"),
+    [
+        ("[    1.400000] # end of tests, 0 failed\n", "", "did not run to their end"),
+        ("[    1.400000] 1..3\n", "", "None tests were announced and 3 reported"),
+        ("1..3", "1..4", "4 tests were announced and 3 reported"),
+        ("ok 2 rule-3", "ok 4 rule-3", "not numbered"),
+        ("ok 3 rule-7: ", "ok 3 ", "test 3 names no rule"),
+        ("KTAP version 1", "Bail out! the tests cannot start", "Bail out!"),
+        ("KTAP version 1", "WARNING: CPU: 0 PID: 1 at a.c:1", "the kernel says: WARNING"),
+        ("reboot: Restarting system", "BUG: KASAN: use-after-free in a", "the kernel says: BUG"),
+        ("reboot: Restarting", "Kernel panic - not syncing: a", "the kernel says: Kernel panic"),
+    ],
+)
+def test_what_keeps_a_log_from_being_believed(was: str, now: str, problem: str) -> None:
+    assert was in GOOD
+    report = read_log(GOOD.replace(was, now))
+    assert not report.passed
+    assert any(problem in said for said in report.problems), report.problems
+
+
+def test_a_log_without_tests_fails() -> None:
+    report = read_log("[    1.0] KTAP version 1\n[    1.0] 1..0\n[    1.0] # end of tests\n")
+    assert not report.passed
+    assert "no test ran" in report.problems
+
+
+def test_only_skipped_tests_do_not_pass() -> None:
+    log = "KTAP version 1\nok 1 rule-1: a # SKIP\n1..1\n# end of tests, 0 failed\n"
+    report = read_log(log)
+    assert report.problems == []
+    assert not report.passed
+
+
+def test_why_the_tests_could_not_start_is_shown() -> None:
+    log = "[ 1.0] KTAP version 1\n[ 1.0] # this kernel has no views\n[ 1.0] Bail out! a\n"
+    assert "this kernel has no views" in read_log(log).problems
+
+
+def test_a_log_that_cannot_be_read_fails(tmp_path: Path) -> None:
+    report = judge(tmp_path / "none", None)
+    assert not report.passed
+    assert "cannot be read" in report.problems[0]
+
+
+def test_trouble_with_the_machine_fails_a_good_log(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text(GOOD, encoding="utf-8")
+    assert judge(log, None).passed
+    report = judge(log, "the machine did not switch itself off within 5 s")
+    assert not report.passed
+    assert report.summary() == "2 passed, 0 failed, 1 skipped, 1 problem"
+
+
+def _fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    qemu = tmp_path / "qemu"
+    qemu.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    qemu.chmod(0o755)
+    monkeypatch.setattr(boottest, "QEMU", str(qemu))
+
+
+@pytest.mark.parametrize(
+    ("script", "trouble"),
+    [
+        ("exit 0", None),
+        ("echo no such machine >&2; exit 3", "QEMU ended with status 3: no such machine"),
+        ("exec sleep 60", "did not switch itself off within 1 s"),
+    ],
+)
+def test_how_qemu_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, trouble: str | None
+) -> None:
+    _fake_qemu(tmp_path, monkeypatch, script)
+    log = tmp_path / "console.log"
+    log.write_text(GOOD, encoding="utf-8")
+    said = boot(tmp_path / "k", tmp_path / "i", log, Acceleration("tcg", "test"), 1.0)
+    assert (said is None) if trouble is None else (trouble in (said or ""))
+    # The log of an earlier boot must not be taken for this one's.
+    assert not log.exists()
+
+
+def test_without_a_kernel_it_says_how_to_get_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--baseline", "6.1", "--kernel", str(tmp_path / "bzImage")]) == 2
+    said = capsys.readouterr().err
+    assert "bzImage" in said
+    assert "make kernel BASELINE=6.1" in said
