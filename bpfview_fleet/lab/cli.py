@@ -15,7 +15,7 @@ from dataclasses import asdict
 from bpfview_fleet import accel
 from plugins.module_utils.bpfview.errors import BpfviewError
 
-from . import attach, consolelog, driver, image, inventory, state, vm
+from . import attach, check, consolelog, driver, image, inventory, state, vm
 from .layout import Layout
 
 DEFAULT_LAB = "demo"
@@ -107,8 +107,6 @@ def _power_on(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _check_console(layout: Layout, options: argparse.Namespace) -> int:
-    from . import check
-
     findings = check.check_consoles(layout, options.names)
     for finding in findings:
         print(finding)
