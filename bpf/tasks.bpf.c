@@ -44,6 +44,23 @@ struct walk {
 	__u64 other;
 };
 
+static const struct walk nothing_walked;
+
+/*
+ * Older verifiers go through a callback once, take what they know of the first
+ * round for every round, and remove the rest as dead. What comes from a helper
+ * they do not know.
+ */
+static __always_inline void begin_walk(struct walk *walk, struct cgroup *cgrp)
+{
+	struct cgroup *self = NULL;
+
+	bpf_probe_read_kernel(walk, sizeof(*walk), &nothing_walked);
+	bpf_core_read(&self, sizeof(self), &cgrp->self.cgroup);
+	walk->links = (void *)self + bpf_core_field_offset(struct cgroup, cset_links);
+	walk->link = walk->links;
+}
+
 static __always_inline struct list_head *next_of(struct list_head *node)
 {
 	return BPF_CORE_READ(node, next);
@@ -151,8 +168,8 @@ VIEW_CGROUP(tasks, seq, cgrp)
 {
 	struct cgroup_subsys_state *css = VIEW_CSS(cgrp, pids);
 	struct cgroup_subsys_state *root_css;
-	struct walk walk = {};
 	__u64 limit, no_limit;
+	struct walk walk;
 	int attempt;
 
 	/* The root is not counted by the controller. */
@@ -168,9 +185,7 @@ VIEW_CGROUP(tasks, seq, cgrp)
 	}
 
 	for (attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-		__builtin_memset(&walk, 0, sizeof(walk));
-		walk.links = (void *)cgrp + bpf_core_field_offset(struct cgroup, cset_links);
-		walk.link = walk.links;
+		begin_walk(&walk, cgrp);
 		bpf_loop(MAX_STEPS, step, &walk, 0);
 		if (!walk.astray)
 			break;
