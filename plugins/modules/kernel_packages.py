@@ -17,8 +17,9 @@ options:
     required: true
   release:
     description:
-      - In check mode, the kernel release to go by when there is no manifest yet.
-      - It is what M(kernel_build) predicts.
+      - The kernel release that M(kernel_build) named; a manifest of another one is refused.
+      - In check mode, where nothing is built, it stands for a manifest that is missing or older.
+      - Empty if the manifest decides.
     type: str
     default: ""
   btf_function:
@@ -67,7 +68,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.bpfview import kernel_wanted
 from ..module_utils.bpfview.errors import BpfviewError
-from ..module_utils.bpfview.kernel_wanted import WantedKernel
 
 
 def main() -> None:
@@ -82,10 +82,12 @@ def main() -> None:
     )
     manifest = Path(module.params["manifest"])
     try:
-        if module.check_mode and module.params["release"] and not manifest.exists():
-            wanted = WantedKernel(module.params["release"])
-        else:
-            wanted = kernel_wanted.from_manifest(manifest, module.params["btf_function"])
+        wanted = kernel_wanted.read(
+            manifest,
+            module.params["btf_function"],
+            module.params["release"],
+            predict=module.check_mode,
+        )
     except BpfviewError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, kernel=wanted.facts(), directory=str(manifest.parent))

@@ -67,7 +67,7 @@ pin:
   description: The release that stays or becomes the default while the wanted one is on trial.
   returned: success
   type: str
-copy:
+missing:
   description: Package files that have to be brought to the host.
   returned: success
   type: list
@@ -120,7 +120,7 @@ def main() -> None:
         running=found.situation.running.facts(),
         default_release=found.situation.default_release,
         pin=found.pin,
-        copy=list(found.copy),
+        missing=list(found.copy),
         rooms=[str(room) for room in found.rooms],
         watchdog=host.path("/dev/watchdog").exists(),
     )

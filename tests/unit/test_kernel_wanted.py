@@ -99,3 +99,21 @@ def test_no_manifest(tmp_path):
 def test_incomplete_description(data):
     with pytest.raises(BpfviewError, match="incomplete"):
         kernel_wanted.from_facts(data)
+
+
+def test_the_release_of_the_build_has_to_be_the_manifests(built, tmp_path):
+    path = manifest(built, tmp_path)
+    assert kernel_wanted.read(path, FUNCTION, RELEASE, predict=False).built
+    assert kernel_wanted.read(path, FUNCTION, "", predict=False).built
+    with pytest.raises(BpfviewError, match=r"the build made 6\.2"):
+        kernel_wanted.read(path, FUNCTION, "6.2", predict=False)
+
+
+def test_check_mode_goes_by_the_release_of_the_build(built, tmp_path):
+    absent = tmp_path / "absent.json"
+    prediction = kernel_wanted.WantedKernel("6.2")
+    assert kernel_wanted.read(absent, FUNCTION, "6.2", predict=True) == prediction
+    path = manifest(built, tmp_path)
+    assert kernel_wanted.read(path, FUNCTION, "6.2", predict=True) == prediction
+    with pytest.raises(BpfviewError, match="make kernel"):
+        kernel_wanted.read(absent, FUNCTION, "", predict=True)

@@ -59,6 +59,24 @@ def from_facts(data: Mapping[str, Any]) -> WantedKernel:
         ) from error
 
 
+def read(path: Path, function: str, release: str, *, predict: bool) -> WantedKernel:
+    """Read the manifest of ``release`` (any, if empty); with ``predict`` it may not be built yet.
+
+    Raises BpfviewError for a manifest that is missing, damaged or of another release.
+    """
+    try:
+        wanted = from_manifest(path, function)
+    except BpfviewError:
+        if predict and release and not path.exists():
+            return WantedKernel(release)
+        raise
+    if release and wanted.release != release:
+        if predict:
+            return WantedKernel(release)
+        raise BpfviewError(f"{path} is of {wanted.release}, the build made {release}", _BUILD)
+    return wanted
+
+
 def from_manifest(path: Path, function: str) -> WantedKernel:
     """Read a manifest and check what lies beside it: digests, packages, BTF with ``function``.
 
