@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,8 @@ class Inspection:
     agent_differs: bool = False
     library_missing: bool = False
     list_differs: bool = False
-    units: tuple[str, ...] = ()
+    # unit that differs → its text now
+    units: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     exposed_before: tuple[str, ...] = field(default=())
     list_before: str = ""
@@ -85,7 +86,8 @@ class Inspection:
         if before != after or self.steps:
             parts.append(("views in cgroups", before, after))
         parts += [
-            (views_units.path_of(unit), "", f"{views_units.TEXTS[unit]}") for unit in self.units
+            (views_units.path_of(unit), before, views_units.TEXTS[unit])
+            for unit, before in self.units.items()
         ]
         return [
             {"before_header": name, "after_header": name, "before": before, "after": after}
@@ -130,7 +132,7 @@ def inspect(
         agent_differs=bool(agent_sha256) and _digest(host, views_units.AGENT) != agent_sha256,
         library_missing=not view_host.library_present(),
         list_differs=listed != views_desired.dump(views),
-        units=tuple(views_units.differing(host)),
+        units={unit: host.text(views_units.path_of(unit)) for unit in views_units.differing(host)},
         warnings=tuple(warnings),
         exposed_before=tuple(
             sorted(

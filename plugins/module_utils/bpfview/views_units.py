@@ -46,7 +46,10 @@ Description=BPF views in cgroups that came since the last look
 ConditionPathExists={FILE}
 After={SERVICE}
 
-{_RUN}""",
+{_RUN}# once a minute: what the agent does is worth a line, that it ran is not
+SyslogLevel=notice
+LogLevelMax=notice
+""",
     TIMER: f"""\
 {_HEAD}[Unit]
 Description=Look for cgroups that came since the last look, for their BPF views
