@@ -98,7 +98,7 @@ def probe(kernel: Path, seconds: float = PROBE_SECONDS) -> Acceleration:
     if _KERNEL_IS_UP in output.decode(errors="replace"):
         return Acceleration("kvm", f"a kernel booted under it in {took:.1f} s")
     if errors:
-        return Acceleration("tcg", f"QEMU refuses KVM: {errors.splitlines()[-1]}")
+        return Acceleration("tcg", f"QEMU refuses KVM: {errors.splitlines()[0]}")
     return Acceleration("tcg", f"{_KVM} exists, but a kernel did not boot under it in {took:.0f} s")
 
 

@@ -16,7 +16,7 @@ from bpfview_fleet import accel
 from plugins.module_utils.bpfview.errors import BpfviewError
 
 from . import attach, check, consolelog, driver, image, inventory, state, vm
-from .layout import Layout
+from .layout import Layout, check_name
 
 DEFAULT_LAB = "demo"
 Command = Callable[[Layout, argparse.Namespace], int]
@@ -85,11 +85,18 @@ def _ssh(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _console(layout: Layout, options: argparse.Namespace) -> int:
-    machine = driver.pick(layout, [options.name])[0]
     if options.log:
-        sys.stdout.write(layout.console(machine.name).read_text(encoding="utf-8", errors="replace"))
-    else:
-        attach.attach(layout.console_socket(machine.name), machine.name)
+        return _print_log(layout, options.name)
+    machine = driver.pick(layout, [options.name])[0]
+    attach.attach(layout.console_socket(machine.name), machine.name)
+    return 0
+
+
+def _print_log(layout: Layout, name: str) -> int:
+    log = layout.console(check_name(name, "VM"))
+    if not log.exists():
+        raise BpfviewError(f"There is no console log {log}", "It is written when the VM starts")
+    sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
     return 0
 
 

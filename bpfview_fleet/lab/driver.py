@@ -19,11 +19,13 @@ from plugins.module_utils.bpfview.errors import BpfviewError
 from . import image, keys, ports, process, state, vm
 from .layout import Layout, check_name
 from .machine import Machine
-from .tools import need_tools
+from .tools import need_space, need_tools
 
 Say = Callable[[str], None]
 DEFAULT_COUNT = 2
 BOOT_SECONDS = 420.0
+# QEMU stops a VM without a word when its disk finds no room to grow.
+DISK_ROOM = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def _settle(
         elif known.groups != item.groups:
             machines[item.name] = replace(known, groups=item.groups)
     if fresh:
+        need_space(layout.folder, len(fresh) * DISK_ROOM, "The disks of new VMs")
         base = image.ensure(say).disk
         for name in sorted(fresh):
             vm.delete(layout, name)

@@ -22,7 +22,7 @@ from plugins.module_utils.bpfview.digest import canonical_json, sha256_bytes
 from plugins.module_utils.bpfview.errors import BpfviewError
 
 from . import sources
-from .tools import find_tool, last_lines, need_tools, run
+from .tools import find_tool, last_lines, need_space, need_tools, run
 
 KIND = "lab-image"
 FORMAT = 1  # counts up when the same inputs must make a different image
@@ -41,7 +41,11 @@ _LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*")
 _IN_CHROOT = (
     "systemctl --quiet enable systemd-networkd.service lab-identity.service",
     "systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer"
-    " e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service",
+    " e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd-wait-online.service"
+    " dev-hugepages.mount dev-mqueue.mount",
+    "chmod a-x /etc/grub.d/05_debian_theme /etc/grub.d/20_linux_xen /etc/grub.d/30_os-prober"
+    " /etc/grub.d/30_uefi-firmware",
+    "update-initramfs -u",
 )
 _FORGOTTEN = ("/etc/ssh/ssh_host_*", "/etc/dpkg/dpkg.cfg.d/99mmdebstrap")
 _BOOT_LOADER = "/usr/lib/lab-vm/install-boot-loader"
@@ -98,7 +102,7 @@ def ensure(say: Say) -> Image:
             need_tools("mmdebstrap", "mke2fs", "tar", "qemu-img", "qemu-system-x86_64")
             if os.geteuid():
                 need_tools("fakeroot", "newuidmap")
-            _need_space(root)
+            need_space(cache.make_folder(root), NEEDED_BYTES, "The VM image")
             with cache.publishing(root, KIND, key) as folder:
                 _make(folder, lines, rootfs, say)
             entry = cache.entry_path(root, KIND, key)
@@ -125,16 +129,6 @@ def partition_table(disk_bytes: int) -> bytes:
         "<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", _FIRST_SECTOR, sectors
     )
     return bytes(446) + entry + bytes(48) + b"\x55\xaa"
-
-
-def _need_space(root: Path) -> None:
-    cache.make_folder(root)
-    free = shutil.disk_usage(root).free
-    if free < NEEDED_BYTES:
-        raise BpfviewError(
-            f"The VM image needs {NEEDED_BYTES >> 20} MiB in {root}; {free >> 20} MiB are free",
-            "Free space there, or set XDG_CACHE_HOME to a folder on a larger disk",
-        )
 
 
 def _make(folder: Path, lines: list[str], rootfs: bytes, say: Say) -> None:

@@ -38,7 +38,8 @@ class Layout:
         """The lab ``name``, in ``folder`` or under this checkout's build/."""
         check_name(name, "lab")
         path = Path(folder) if folder else PROJECT / "build" / "lab" / name
-        return cls(name, path.expanduser().absolute())
+        # one spelling, since a VM is recognised by its paths
+        return cls(name, path.expanduser().resolve())
 
     @property
     def state(self) -> Path:

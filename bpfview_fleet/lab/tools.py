@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 
+_GRACE_SECONDS = 20.0
 PACKAGE_OF = {
     "apt-cache": "apt",
     "apt-config": "apt",
@@ -41,6 +42,16 @@ def need_tools(*names: str) -> None:
         )
 
 
+def need_space(folder: Path, needed: int, what: str) -> None:
+    """Raise BpfviewError unless ``needed`` bytes are free in ``folder``."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise BpfviewError(
+            f"{what} may need {needed >> 20} MiB in {folder}, and {free >> 20} MiB are free",
+            "Free space there, or choose another disk: XDG_CACHE_HOME for the image, --dir for VMs",
+        )
+
+
 def run(command: list[str], log: Path | None = None) -> str:
     """Run a program to its end and return its standard output.
 
@@ -52,19 +63,33 @@ def run(command: list[str], log: Path | None = None) -> str:
     argv = [tool or command[0], *command[1:]]
     if log is None:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        said = (done.stderr or done.stdout).decode(errors="replace")
+        status, output = done.returncode, done.stdout.decode(errors="replace")
+        said = done.stderr.decode(errors="replace") or output
     else:
-        with log.open("ab") as stream:
-            done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, check=False
-            )
+        status, output = _run_logged(argv, log), ""
         said = log.read_text(encoding="utf-8", errors="replace")
-    if done.returncode:
+    if status:
         raise BpfviewError(
-            f"{command[0]} failed with status {done.returncode}:\n{last_lines(said, 12)}",
+            f"{command[0]} failed with status {status}:\n{last_lines(said, 12)}",
             "See the lines above" + (f"; all of them are in {log}" if log else ""),
         )
-    return done.stdout.decode(errors="replace") if log is None else ""
+    return output
+
+
+def _run_logged(argv: list[str], log: Path) -> int:
+    with log.open("ab") as stream:
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        try:
+            return child.wait()
+        except BaseException:
+            # asked politely first: mmdebstrap then removes its half-made tree
+            child.terminate()
+            try:
+                child.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            raise
 
 
 def last_lines(text: str, count: int) -> str:

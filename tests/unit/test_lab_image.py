@@ -92,12 +92,10 @@ def test_missing_programs_name_their_packages(monkeypatch: pytest.MonkeyPatch) -
         tools.need_tools("qemu-system-x86_64", "mmdebstrap")
 
 
-def test_too_little_space_is_said_before_the_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(image, "NEEDED_BYTES", 1 << 60)
-    with pytest.raises(BpfviewError, match="are free"):
-        image._need_space(tmp_path)
+def test_too_little_space_is_said_before_the_work(tmp_path: Path) -> None:
+    tools.need_space(tmp_path, 1, "It")
+    with pytest.raises(BpfviewError, match=r"It may need .* are free"):
+        tools.need_space(tmp_path, 1 << 60, "It")
 
 
 def test_a_failed_program_shows_its_last_lines() -> None:
