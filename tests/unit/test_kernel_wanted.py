@@ -56,6 +56,20 @@ def manifest(built, tmp_path, **changes):
     return path
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+def test_a_package_is_unpacked_once(built, tmp_path, monkeypatch):
+    path = manifest(built, tmp_path)
+    first = kernel_wanted.from_manifest(path, FUNCTION)
+    monkeypatch.setattr(kernel_wanted.debian_packages, "content_sizes", None)
+    assert kernel_wanted.from_manifest(path, FUNCTION) == first
+
+
 def test_a_manifest_becomes_what_the_modules_take(built, tmp_path):
     wanted = kernel_wanted.from_manifest(manifest(built, tmp_path), FUNCTION)
     assert wanted.build_id == "ab"

@@ -85,7 +85,8 @@ def successor(config: GrubConfig, found: Holdings, host: Host) -> str:
             f"The host runs {found.running} and has no other kernel with a GRUB entry",
             "Install one, for instance linux-image-amd64, then run again",
         )
-    return found.record.fallback if found.record.fallback in candidates else candidates[0]
+    preferred = (found.running, found.record.fallback, candidates[0])
+    return next(release for release in preferred if release in candidates)
 
 
 def hand_over(host: Host, found: Holdings) -> tuple[str, bool]:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import debian_packages
+from .cache import cache_root, make_folder
 from .debian_packages import PackageFile
 from .digest import sha256_file
 from .errors import BpfviewError
@@ -126,9 +128,23 @@ def _check_file(directory: Path, name: str, files: Mapping[str, str]) -> None:
         )
 
 
+def _content_sizes(file: Path, sha256: str) -> tuple[int, int]:
+    """Return what a package unpacks to, from the cache if it was unpacked once already."""
+    folder = cache_root() / "package-sizes"
+    known = folder / sha256
+    try:
+        boot, other = (int(word) for word in known.read_text("ascii").split())
+    except (OSError, ValueError):
+        boot, other = debian_packages.content_sizes(file)
+        with tempfile.NamedTemporaryFile("w", dir=make_folder(folder), delete=False) as draft:
+            draft.write(f"{boot} {other}\n")
+        Path(draft.name).rename(known)
+    return boot, other
+
+
 def _describe(file: Path, sha256: str) -> PackageFile:
     package, version, architecture = debian_packages.fields(Host(), file)
-    boot, other = debian_packages.content_sizes(file)
+    boot, other = _content_sizes(file, sha256)
     return PackageFile(
         file=file.name,
         sha256=sha256,
