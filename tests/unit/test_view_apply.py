@@ -179,6 +179,22 @@ def test_a_foreign_entry_is_not_touched(tree: Tree) -> None:
     assert foreign.read_text() == "theirs\n"
 
 
+def test_an_entry_that_somebody_else_makes_meanwhile_is_not_claimed(tree: Tree) -> None:
+    view = tree.ship(OLD)
+    foreign = tree.cgroups / "system.slice/ssh.service/view.memory"
+
+    def interfere(what: str) -> None:
+        if what == "publish":
+            foreign.write_text("theirs\n")
+
+    with pytest.raises(BpfviewError, match=r"cannot be exposed in system\.slice/ssh\.service"):
+        view_inspect.supply(tree.host, FakeKernel(tree, interfere), (view,))
+    refuse(tree, "taken in the cgroup", view)
+    foreign.unlink()
+    supply(tree, view)
+    assert all_show(tree, OLD)
+
+
 def test_foreign_pins_are_not_touched(tree: Tree) -> None:
     foreign = tree.root / "sys/fs/bpf/theirs"
     foreign.mkdir()

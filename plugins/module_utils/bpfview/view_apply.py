@@ -131,6 +131,7 @@ class Applier:
             if path in observed.inodes
         }
         self._former: dict[str, Entry] = {}
+        self._made: set[str] = set()
         self._loaded: list[str] = []
         self._log = log
 
@@ -179,10 +180,12 @@ class Applier:
         """Make the record of an entry that was to be made say what became of it."""
         inode = view_pins.inode_of(self._host, path)
         former = self._former.get(path)
-        if inode is None:
-            self._record.pop(path, None)
-        elif former and inode == former.inode:
+        if path in self._made and inode is not None:
+            return
+        if former and inode == former.inode:
             self._record[path] = former
+        else:  # not there, or made by something else since it was looked for
+            self._record.pop(path, None)
 
     def _load(self, view: View, content: bytes) -> None:
         staging = f"{PINS}/{view.name}/{STAGING}{view.sha256[:12]}"
@@ -210,17 +213,25 @@ class Applier:
         self._save()
         try:
             self._kernel.expose(staging, path)
+        except OSError as error:
+            del self._record[path]
+            raise self._unreadable(view, cgroups[0], error) from error
+        try:
             unknown = set(parse(self._kernel.read(path))) - set(view.keys)
             if unknown and view.keys:
                 raise NotAView(f"the key {min(unknown)} is not in the catalogue")
         except (OSError, NotAView, UnicodeDecodeError) as error:
-            raise BpfviewError(
-                f"The new view {view.name} cannot be read in {shown(cgroups[0])}: {error}",
-                "Nothing was replaced. Mend its source in bpf/ and build the views again",
-            ) from error
+            raise self._unreadable(view, cgroups[0], error) from error
         finally:
             self._hide(path)
             del self._record[path]
+
+    @staticmethod
+    def _unreadable(view: View, cgroup: str, error: Exception) -> BpfviewError:
+        return BpfviewError(
+            f"The new view {view.name} cannot be read in {shown(cgroup)}: {error}",
+            "Nothing was replaced. Mend its source in bpf/ and build the views again",
+        )
 
     def _expose(self, step: Step) -> None:
         view = self._views[step.view]
@@ -234,8 +245,12 @@ class Applier:
                 f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
                 "Look at that cgroup; entries that this toolkit did not make stay untouched",
             ) from error
-        inode = view_pins.inode_of(self._host, step.target)
-        self._record[step.target] = Entry(view.name, view.sha256, inode or 0)
+        self._note(step.target, Entry(view.name, view.sha256))
+
+    def _note(self, path: str, entry: Entry) -> None:
+        """Record an entry that was made."""
+        self._record[path] = replace(entry, inode=view_pins.inode_of(self._host, path) or 0)
+        self._made.add(path)
 
     def _replace(self, step: Step) -> None:
         former = self._former[step.target]
@@ -245,8 +260,7 @@ class Applier:
         except BpfviewError:
             # better the former text than none
             self._kernel.expose(f"{PINS}/{former.view}/{former.sha256}", step.target)
-            inode = view_pins.inode_of(self._host, step.target)
-            self._record[step.target] = replace(former, inode=inode or 0)
+            self._note(step.target, former)
             raise
 
     def _hide(self, path: str) -> None:
