@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -81,8 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible ships no types
                 "the control node only. Set ansible_connection=local for the builder and build "
                 "on the machine that shall do it."
             )
-        with tempfile.TemporaryDirectory(prefix="bpfview-progress-") as folder:
-            file = Path(folder) / "progress.json"
+        # Ansible removes its own folder at its end, also when it is interrupted
+        with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as folder:
+            file = Path(folder) / "progress"
             watcher = _Watcher(file)
             watcher.start()
             try:

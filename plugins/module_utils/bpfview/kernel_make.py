@@ -97,7 +97,8 @@ class Make:
         Raises BpfviewError with the first error and where the log is.
         """
         command = ["make", f"-j{self.jobs}", *self.variables(), *self._pahole(), *targets]
-        with self.log.open("a", encoding="utf-8") as log:
+        # by lines, so that somebody who looks while it runs sees where it is
+        with self.log.open("a", encoding="utf-8", buffering=1) as log:
 
             def line(text: str) -> None:
                 log.write(f"{text}\n")
