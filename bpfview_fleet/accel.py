@@ -69,7 +69,7 @@ def detect(kernel: Path | None = None) -> Acceleration:
         return Acceleration("tcg", f"{_KVM} does not exist")
     if not os.access(_KVM, os.R_OK | os.W_OK):
         return Acceleration("tcg", f"{_KVM} is not accessible to this user")
-    memory = cache_root() / "accel" / f"{_memory_key()}.json"
+    memory = _memory()
     remembered = _recall(memory)
     if remembered:
         return remembered
@@ -107,9 +107,15 @@ def _some_kernel() -> Path | None:
     return min(found, default=None)
 
 
-def _memory_key() -> str:
+def forget() -> None:
+    """Let the next question be answered by a new proof."""
+    _memory().unlink(missing_ok=True)
+
+
+def _memory() -> Path:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return hashlib.sha256(f"{boot} {qemu_version()}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{boot} {qemu_version()}".encode()).hexdigest()[:16]
+    return cache_root() / "accel" / f"{key}.json"
 
 
 def qemu_version() -> str:

@@ -17,6 +17,7 @@ from plugins.module_utils.bpfview.errors import BpfviewError
 
 from . import attach, check, consolelog, driver, image, inventory, state, vm
 from .layout import Layout, check_name
+from .tools import need_tools
 
 DEFAULT_LAB = "demo"
 Command = Callable[[Layout, argparse.Namespace], int]
@@ -125,7 +126,10 @@ def _image(_layout: Layout, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _accel(_layout: Layout, _options: argparse.Namespace) -> int:
+def _accel(_layout: Layout, options: argparse.Namespace) -> int:
+    need_tools(accel.QEMU)
+    if options.again:
+        accel.forget()
     print(accel.detect())
     return 0
 
@@ -174,7 +178,8 @@ def parser() -> argparse.ArgumentParser:
     sub = command("check-console", _check_console, "fail on kernel trouble in any console log")
     sub.add_argument("names", nargs="*", metavar="NAME")
     command("image", _image, "make the VMs' base image if the cache has none, and say where it is")
-    command("accel", _accel, "say which accelerator is in use, and why")
+    sub = command("accel", _accel, "say which accelerator is in use, and why")
+    sub.add_argument("--again", action="store_true", help="prove it anew")
     return main_parser
 
 

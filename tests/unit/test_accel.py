@@ -56,6 +56,9 @@ def test_the_answer_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert accel.accel_name(tmp_path / "kernel") == "kvm"
     assert accel.accel_name() == "kvm"
     assert calls.read_text() == "x\n"
+    accel.forget()
+    assert accel.accel_name(tmp_path / "kernel") == "kvm"
+    assert calls.read_text() == "x\nx\n"
 
 
 def test_a_damaged_memory_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
