@@ -92,5 +92,6 @@ def test_the_request_reaches_the_configuration_program(tmp_path, minimal):
     )
     kernel_make.configure(one, {"CONFIG_A": "y"}, "-bpfview-x", minimal)
     text = Path(one.tree / ".config").read_text()
-    assert 'CONFIG_A=y\nCONFIG_LOCALVERSION="-bpfview-x"\n' in text
+    assert 'CONFIG_A=y\nCONFIG_LOCALVERSION=""\n' in text
+    assert (one.tree / "localversion-bpfview").read_text() == "-bpfview-x\n"
     assert (one.tree / "seen").exists() is not minimal

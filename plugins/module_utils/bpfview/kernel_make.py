@@ -148,16 +148,15 @@ def compile_tree(make: Make, reporter: Reporter) -> None:
 
 
 def configure(make: Make, options: Mapping[str, str], local_version: str, minimal: bool) -> None:
-    """Write the tree's .config from the options asked for.
+    """Write the tree's .config and local version from what is asked for.
 
     ``minimal`` starts with every other option off, else the others take their defaults.
     """
-    asked = {
-        **options,
-        "CONFIG_LOCALVERSION": f'"{local_version}"',
-        "CONFIG_LOCALVERSION_AUTO": "n",
-    }
-    text = kernel_config.render(asked)
+    # The configuration is included by every source file. A file of its own keeps the key out of
+    # it, so that ccache finds the objects of builds with another key.
+    (make.tree / "localversion-bpfview").write_text(f"{local_version}\n", "utf-8")
+    own = {"CONFIG_LOCALVERSION": '""', "CONFIG_LOCALVERSION_AUTO": "n"}
+    text = kernel_config.render({**options, **own})
     if minimal:
         request = make.tree / ".bpfview-request"
         request.write_text(text, "utf-8")
