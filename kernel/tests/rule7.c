@@ -242,7 +242,7 @@ static void object_is_freed(struct test *t)
 	EXPECT_OK(bpf_obj_get_info_by_fd(fd, &info, &len));
 	EXPECT_OK(pin(fd, path("%s/pin", t->pins)));
 	EXPECT_OK(pin(fd, path("%s/view.x", t->cg)));
-	entry_fd = open_file(path("%s/view.x", t->cg), O_RDONLY);
+	entry_fd = open_file(path("%s/view.x", t->cg), O_RDWR);
 	EXPECT(entry_fd >= 0, "open: %d", entry_fd);
 	close(fd);
 	EXPECT_OK(remove_file(path("%s/pin", t->pins)));
@@ -283,11 +283,14 @@ struct removal {
 static int read_entry(void *arg)
 {
 	struct removal *r = arg;
-	char text[64];
-	int ret = read_text(r->entry, text, sizeof(text));
+	char text[64] = {};
+	int fd = open_file(r->entry, O_RDONLY);
 
-	if (ret < 0)
-		return ret;
+	if (fd < 0)
+		return fd;
+	/* Once only: the next read finds the file removed. */
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		return -errno;
 	return strcmp(text, "held\n") ? -EBADMSG : 0;
 }
 
