@@ -31,7 +31,10 @@ def ssh_options(layout: Layout) -> dict[str, str]:
 
 
 def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
-    """The Ansible inventory: the VMs' groups, always canary and fleet, under one parent."""
+    """The Ansible inventory: the VMs' groups, always canary and fleet, under one parent.
+
+    The lab's VMs are there to be rebooted, and run the small kernel made for them.
+    """
     groups: dict[str, dict[str, Any]] = {CANARY: {}, FLEET: {}}
     for machine in machines:
         for group in machine.groups:
@@ -45,12 +48,14 @@ def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
             "ansible_ssh_common_args": f"-F /dev/null {options}",
             "ansible_control_path_dir": str(layout.runtime),
             "ansible_python_interpreter": "/usr/bin/python3",
+            "kernel_install_reboot_ok": True,
         },
         "children": {name: {"hosts": hosts} for name, hosts in groups.items() if name != PARENT},
     }
     if PARENT in groups:
         parent["hosts"] = groups[PARENT]
-    return _HEADER + yaml.safe_dump({PARENT: parent}, sort_keys=False, width=1000)
+    whole = {"vars": {"kernel_build_config": "lab"}, "children": {PARENT: parent}}
+    return _HEADER + yaml.safe_dump({"all": whole}, sort_keys=False, width=1000)
 
 
 def instances(layout: Layout, machines: Iterable[Machine]) -> list[dict[str, str | int]]:

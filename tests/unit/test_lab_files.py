@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -27,9 +28,17 @@ def layout(tmp_path: Path) -> Layout:
     return result
 
 
+def hosts_group(text: str) -> dict[str, Any]:
+    whole = yaml.safe_load(text)["all"]
+    assert whole["vars"]["kernel_build_config"] == "lab"
+    group: dict[str, Any] = whole["children"]["bpfview_hosts"]
+    assert group["vars"]["kernel_install_reboot_ok"] is True
+    return group
+
+
 def test_the_inventory_has_canary_and_fleet_under_one_parent(tmp_path: Path) -> None:
     lab = layout(tmp_path)
-    parent = yaml.safe_load(inventory.inventory(lab, [ONE, TWO]))["bpfview_hosts"]
+    parent = hosts_group(inventory.inventory(lab, [ONE, TWO]))
     assert parent["children"]["canary"]["hosts"]["bpfview-1"]["ansible_port"] == 20001
     assert list(parent["children"]["fleet"]["hosts"]) == ["bpfview-2"]
     options = shlex.split(parent["vars"]["ansible_ssh_common_args"])
@@ -38,13 +47,13 @@ def test_the_inventory_has_canary_and_fleet_under_one_parent(tmp_path: Path) -> 
 
 
 def test_one_vm_leaves_an_empty_fleet(tmp_path: Path) -> None:
-    parent = yaml.safe_load(inventory.inventory(layout(tmp_path), [ONE]))["bpfview_hosts"]
+    parent = hosts_group(inventory.inventory(layout(tmp_path), [ONE]))
     assert parent["children"]["fleet"] == {"hosts": {}}
 
 
 def test_a_group_named_like_the_parent_is_the_parent(tmp_path: Path) -> None:
     machine = Machine("x", 20001, ("bpfview_hosts", "odd"))
-    parent = yaml.safe_load(inventory.inventory(layout(tmp_path), [machine]))["bpfview_hosts"]
+    parent = hosts_group(inventory.inventory(layout(tmp_path), [machine]))
     assert list(parent["hosts"]) == ["x"]
     assert sorted(parent["children"]) == ["canary", "fleet", "odd"]
 
