@@ -9,12 +9,14 @@ passed, 1 a test failed or the kernel reported a problem, 2 the tests could not 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -220,6 +222,19 @@ def judge(log: Path, trouble: str | None) -> Report:
     return report
 
 
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep a second run out of the folder, or the two would judge each other's console."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"# waiting for another boot test to leave {folder}", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bpfview_fleet.boottest", description=__doc__)
     parser.add_argument("--baseline", default="6.1", help="kernel source line (default: 6.1)")
@@ -238,20 +253,25 @@ def _kernel(arguments: argparse.Namespace) -> Path:
     return kernel
 
 
+def _test(kernel: Path, folder: Path, timeout: float) -> Report:
+    files = compile_tests(folder)
+    initrd = folder / "initramfs.gz"
+    initrd.write_bytes(build_initramfs(files))
+    acceleration = detect(kernel)
+    print(f"# {kernel}, {acceleration}", flush=True)
+    log = folder / "console.log"
+    return judge(log, boot(kernel, initrd, log, acceleration, timeout))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line. Returns the exit status."""
     arguments = _arguments(argv)
     folder = ROOT / "build" / "boottest" / arguments.baseline
-    log = folder / "console.log"
-    started = time.monotonic()
     try:
         kernel = _kernel(arguments)
-        initrd = folder / "initramfs.gz"
-        files = compile_tests(folder)
-        initrd.write_bytes(build_initramfs(files))
-        acceleration = detect(kernel)
-        print(f"# {kernel}, {acceleration}", flush=True)
-        report = judge(log, boot(kernel, initrd, log, acceleration, arguments.timeout))
+        with _alone_in(folder):
+            started = time.monotonic()
+            report = _test(kernel, folder, arguments.timeout)
     except BpfviewError as error:
         print(error, file=sys.stderr)
         return 2
@@ -259,7 +279,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(result)
     for problem in report.problems:
         print(f"problem: {problem}")
-    print(f"{report.summary()} in {time.monotonic() - started:.0f} s; console: {log}")
+    took = time.monotonic() - started
+    print(f"{report.summary()} in {took:.0f} s; console: {folder / 'console.log'}")
     return 0 if report.passed else 1
 
 
