@@ -23,7 +23,7 @@ from .tools import need_space, need_tools
 
 Say = Callable[[str], None]
 DEFAULT_COUNT = 2
-BOOT_SECONDS = 420.0
+BOOT_SECONDS = 600.0
 # QEMU stops a VM without a word when its disk finds no room to grow.
 DISK_ROOM = 1 << 30
 

@@ -24,6 +24,8 @@ from .ports import ADDRESS, is_free
 from .tools import last_lines, run
 
 _BANNER = b"SSH-2.0-"
+_EARLY = 90.0
+_PATIENCE = {False: 5.0, True: 30.0}
 _READY = (
     "systemctl is-system-running --wait >/dev/null; uname -r;"
     " systemctl list-units --failed --plain --no-legend"
@@ -120,7 +122,9 @@ def wait(
     """
     name, started, told = machine.name, time.monotonic(), 0.0
     stop = stop or threading.Event()
-    while not has_banner(machine.port):
+    # patient only later: a connection made before the guest has a network may never be answered,
+    # while a busy machine needs long for the first words, and every attempt costs it more
+    while not has_banner(machine.port, _PATIENCE[time.monotonic() - started > _EARLY]):
         took = time.monotonic() - started
         if not process.find(layout.pidfile(name)):
             raise _did_not_come(layout, name, f"ended after {took:.0f} s")
