@@ -70,7 +70,7 @@ venv: deps $(VENV)/.made ## Make the Python environment .venv from requirements.
 
 $(VENV)/.made: requirements.txt
 	/usr/bin/python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt
 	touch $@
 
 lock: deps ## Renew requirements.txt from requirements.in

@@ -167,7 +167,10 @@ def _install_packages(work: Path, lines: list[str], rootfs: bytes, log: Path) ->
     command += [f"--customize-hook=tar-in {overlay} /"]
     command += [f'--customize-hook=chroot "$1" {line}' for line in _IN_CHROOT]
     command += [f'--customize-hook=rm -f "$1"{pattern}' for pattern in _FORGOTTEN]
-    run([*command, sources.SUITE, str(tree), str(listing)], log)
+    # what a killed root leaves goes with the folder; an ordinary user's other identities cannot
+    # enter it
+    scratch = None if os.geteuid() else work
+    run([*command, sources.SUITE, str(tree), str(listing)], log, scratch)
     return tree
 
 

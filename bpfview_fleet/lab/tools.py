@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 
-_GRACE_SECONDS = 20.0
+_GRACE_SECONDS = 60.0
 PACKAGE_OF = {
     "apt-cache": "apt",
     "apt-config": "apt",
@@ -52,10 +53,11 @@ def need_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def run(command: list[str], log: Path | None = None) -> str:
+def run(command: list[str], log: Path | None = None, scratch: Path | None = None) -> str:
     """Run a program to its end and return its standard output.
 
-    With ``log``, output and errors go there instead. Raises BpfviewError with the last lines.
+    With ``log``, output and errors go there instead; ``scratch`` is where it makes temporary files.
+    Raises BpfviewError with the last lines.
     """
     tool = find_tool(command[0])
     if tool is None:
@@ -66,7 +68,7 @@ def run(command: list[str], log: Path | None = None) -> str:
         status, output = done.returncode, done.stdout.decode(errors="replace")
         said = done.stderr.decode(errors="replace") or output
     else:
-        status, output = _run_logged(argv, log), ""
+        status, output = _run_logged(argv, log, scratch), ""
         said = log.read_text(encoding="utf-8", errors="replace")
     if status:
         raise BpfviewError(
@@ -76,9 +78,12 @@ def run(command: list[str], log: Path | None = None) -> str:
     return output
 
 
-def _run_logged(argv: list[str], log: Path) -> int:
+def _run_logged(argv: list[str], log: Path, scratch: Path | None) -> int:
+    environment = {**os.environ, "TMPDIR": str(scratch)} if scratch else None
     with log.open("ab") as stream:
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        child = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment
+        )
         try:
             return child.wait()
         except BaseException:

@@ -7,8 +7,9 @@ DOCUMENTATION = r"""
 module: inventory_check
 short_description: Refuse an inventory with a mistake before any host is touched
 description:
-  - Fails when the group is empty, and when a host has a variable that begins with the name of one of this
-    collection's roles and is none of its arguments, which is what a typing mistake looks like.
+  - Fails when the group is empty, and when a host has a variable that begins with the name of one
+    of this collection's roles and is none of its arguments, which is what a typing mistake looks
+    like.
   - Runs on the control node and connects to no host.
 options:
   group:
