@@ -10,6 +10,8 @@ INVENTORY ?= build/lab/demo/inventory.yml
 VENV := .venv
 BIN := $(VENV)/bin
 ANSIBLE := $(BIN)/ansible-playbook
+# a build needs no host; an inventory, where there is one, may still set its variables
+BUILD := $(ANSIBLE) -i $(or $(wildcard inventory),/dev/null) playbooks/build.yml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -43,12 +45,15 @@ lint: venv ## ruff, mypy, yamllint, ansible-lint, shellcheck
 unit: venv ## Unit tests
 	python -m pytest tests/unit
 
+kernel views: export ANSIBLE_LOCALHOST_WARNING := false
+kernel views: export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
+
 kernel: venv ## Build the kernel of BASELINE (6.1) with CONFIG (lab, distro or a file)
-	$(ANSIBLE) playbooks/build.yml --tags kernel_build \
+	$(BUILD) --tags kernel_build \
 		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
 
 views: venv ## Build the views against the kernel of BASELINE
-	$(ANSIBLE) playbooks/build.yml \
+	$(BUILD) \
 		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
 
 kernel-test: kernel ## Boot the built kernel directly and check its behaviour, rule by rule
