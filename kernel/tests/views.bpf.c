@@ -62,19 +62,27 @@ int BPF_PROG(show_long, struct seq_file *seq, struct cgroup *cgroup)
 	return 0;
 }
 
-static long stay(__u64 round, void *unused)
+/* Less than what makes the kernel complain of a stalled processor. */
+#define HOLD_NSEC	10000000000ULL
+
+static long stay(__u64 round, __u64 *deadline)
 {
-	return !control.hold;
+	return !control.hold || bpf_ktime_get_ns() > *deadline;
+}
+
+static long stay_on(__u64 round, __u64 *deadline)
+{
+	bpf_loop(1 << 20, stay, deadline, 0);
+	return stay(round, deadline);
 }
 
 SEC("view/cgroup")
 int BPF_PROG(held, struct seq_file *seq, struct cgroup *cgroup)
 {
-	int round;
+	__u64 deadline = bpf_ktime_get_ns() + HOLD_NSEC;
 
 	control.inside = 1;
-	for (round = 0; round < 4 && control.hold; round++)
-		bpf_loop(1 << 23, stay, NULL, 0);
+	bpf_loop(1 << 20, stay_on, &deadline, 0);
 	control.done = 1;
 	BPF_SEQ_PRINTF(seq, "held\n");
 	return 0;
