@@ -63,12 +63,15 @@ def run(command: list[str], log: Path | None = None, scratch: Path | None = None
     if tool is None:
         need_tools(command[0])
     argv = [tool or command[0], *command[1:]]
+    environment = {**os.environ, "TMPDIR": str(scratch)} if scratch else None
     if log is None:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment
+        )
         status, output = done.returncode, done.stdout.decode(errors="replace")
         said = done.stderr.decode(errors="replace") or output
     else:
-        status, output = _run_logged(argv, log, scratch), ""
+        status, output = _run_logged(argv, log, environment), ""
         said = log.read_text(encoding="utf-8", errors="replace")
     if status:
         raise BpfviewError(
@@ -78,8 +81,7 @@ def run(command: list[str], log: Path | None = None, scratch: Path | None = None
     return output
 
 
-def _run_logged(argv: list[str], log: Path, scratch: Path | None) -> int:
-    environment = {**os.environ, "TMPDIR": str(scratch)} if scratch else None
+def _run_logged(argv: list[str], log: Path, environment: dict[str, str] | None) -> int:
     with log.open("ab") as stream:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment

@@ -101,3 +101,10 @@ def test_too_little_space_is_said_before_the_work(tmp_path: Path) -> None:
 def test_a_failed_program_shows_its_last_lines() -> None:
     with pytest.raises(BpfviewError, match=r"status 2(.|\n)*cannot access"):
         tools.run(["ls", "/nonexistent-folder"])
+
+
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_program_makes_its_temporary_files_where_it_is_told(tmp_path: Path, logged: bool) -> None:
+    log = tmp_path / "log" if logged else None
+    said = tools.run(["mktemp"], log, tmp_path)
+    assert Path((log.read_text() if log else said).strip()).parent == tmp_path
