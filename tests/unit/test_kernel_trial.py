@@ -266,6 +266,12 @@ def test_hosts_that_cannot_be_served_are_refused(fake, path, content, match):
     obstacle(fake, match)
 
 
+@pytest.mark.parametrize("version", [(3, 9, 2), (3, 10, 12)])
+def test_a_python_too_old_for_the_views_is_refused_before_the_kernel(fake, monkeypatch, version):
+    monkeypatch.setattr("sys.version_info", version)
+    obstacle(fake, r"views take 3\.11")
+
+
 def test_no_grub(fake):
     (fake.root / "usr/sbin/grub-mkconfig").unlink()
     obstacle(fake, "GRUB is not what boots this host")

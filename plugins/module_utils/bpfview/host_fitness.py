@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 from .host_layout import Host
 
 _FAMILY = "debian"
+# what the view modules and the agent are written for; looked at before a kernel is staged
+_PYTHON = (3, 11)
 
 
 def os_names(release_file: str) -> set[str]:
@@ -43,6 +46,11 @@ def problems(host: Host, architectures: set[str]) -> list[str]:
     if filesystem_at(mounts, "/sys/fs/bpf") != "bpf":
         found_problems.append(
             "bpffs is not mounted at /sys/fs/bpf: unmask sys-fs-bpf.mount or add it to /etc/fstab"
+        )
+    if tuple(sys.version_info[:2]) < _PYTHON:
+        found_problems.append(
+            f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} and views take"
+            " 3.11 or later: install one and name it in ansible_python_interpreter"
         )
     wanted = architectures - {"all"}
     if wanted:
