@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.module_utils.bpfview.errors import BpfviewError
+from plugins.module_utils.bpfview.host_layout import write_durably
 
 
 def now() -> str:
@@ -22,20 +23,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def write_durably(path: Path, content: Mapping[str, Any]) -> None:
+def write(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file so that a reader, or a power cut, finds the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def new_folder(parent: Path) -> Path:

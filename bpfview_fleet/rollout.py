@@ -25,6 +25,11 @@ from .waves import DEFAULT_SIZES, Wave, parse_sizes, plan
 ALL_WELL, STOPPED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 RECORDS = Path("build/rollout")
 MANIFESTS = ("build/kernel/*/manifest.json", "build/views/*/manifest.json")
+# What a deployment takes from the checkout beside what was built: the agent's sources, and what the
+# views' keys mean.
+SHIPPED = ("plugins/module_utils/bpfview/*.py", "bpf/catalog.yml")
+# Tags of the tasks that build; no wave runs them, or it could get another kernel than its canary.
+BUILD_TAGS = ("kernel_build", "view_build")
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,10 @@ class _Rollout:
         self.run = run
         self.interrupts = Interrupts()
         self.outcomes = {host: Outcome("not_attempted") for wave in waves for host in wave.hosts}
-        self.manifests: dict[str, str] = {}
-        builders = ["builder"] if "builder" in inventory.groups else []
-        # deploy.yml checks the inventory and finds the build on the control node, in every wave.
+        self.shipped: dict[str, str] = {}
+        # A check run leaves no build behind, so each wave has to predict it, where it is made.
+        builders = ["builder"] if options.check and "builder" in inventory.groups else []
+        # deploy.yml checks the inventory on the control node, in every wave.
         self.control = [*builders, "localhost"]
         self.record: dict[str, Any] = {
             "schema": 1,
@@ -160,10 +166,10 @@ class _Rollout:
             return "during the build; no host was touched"
         if not result.passed:
             return f"the build ended with status {result.status} ({result.rc}); no host was touched"
-        self.manifests = manifests(self.options.root)
-        self.record["manifests"] = self.manifests
+        self.shipped = digests(self.options.root, (*MANIFESTS, *SHIPPED))
+        self.record["manifests"] = built = digests(self.options.root, MANIFESTS)
         self._save()
-        if not self.manifests and not self.options.check:
+        if not built and not self.options.check:
             return f"the build left no manifest ({', '.join(MANIFESTS)}); no host was touched"
         return ""
 
@@ -201,14 +207,14 @@ class _Rollout:
         return self._changed()
 
     def _changed(self) -> str:
-        found = manifests(self.options.root)
-        if found == self.manifests:
-            return ""
+        found = digests(self.options.root, (*MANIFESTS, *SHIPPED))
         names = sorted(
             name
-            for name in found.keys() | self.manifests.keys()
-            if found.get(name) != self.manifests.get(name)
+            for name in found.keys() | self.shipped.keys()
+            if found.get(name) != self.shipped.get(name)
         )
+        if not names:
+            return ""
         return f"{', '.join(names)} changed, so the waves would not get the same bytes"
 
     def _killed(self) -> bool:
@@ -216,12 +222,14 @@ class _Rollout:
 
     def _request(self, name: str, playbook: Path, hosts: Sequence[str] | None) -> Request:
         options = self.options
+        builds = hosts is None or options.check
         return Request(
             root=options.root,
             folder=self.folder / name,
             playbook=playbook,
             inventory=options.inventory,
             hosts=hosts,
+            skip_tags=() if builds else BUILD_TAGS,
             check=options.check,
             extra_vars=options.extra_vars,
         )
@@ -254,7 +262,7 @@ class _Rollout:
             for wave in self.waves
             for host in wave.hosts
         }
-        journal.write_durably(self.folder / "journal.json", self.record)
+        journal.write(self.folder / "journal.json", self.record)
 
     def _finish(self, state: str, reason: str) -> None:
         self.record.update(state=state, reason=reason, ended=journal.now())
@@ -273,11 +281,11 @@ class _Rollout:
         return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def manifests(root: Path) -> dict[str, str]:
-    """Digest, in hex, of each manifest that a build left; by path from the root."""
+def digests(root: Path, patterns: Sequence[str]) -> dict[str, str]:
+    """Digest, in hex, of each file that matches a pattern; by path from the root."""
     return {
         str(path.relative_to(root)): sha256_file(path)
-        for pattern in MANIFESTS
+        for pattern in patterns
         for path in sorted(root.glob(pattern))
     }
 

@@ -21,13 +21,17 @@ _CANCEL_POLL = 1
 
 @dataclass(frozen=True)
 class Request:
-    """What to run: hosts is the --limit (None: whatever the playbook names)."""
+    """What to run: hosts is the --limit (None: whatever the playbook names).
+
+    Tasks with one of skip_tags are left out.
+    """
 
     root: Path
     folder: Path
     playbook: Path
     inventory: Path
     hosts: Sequence[str] | None = None
+    skip_tags: Sequence[str] = ()
     check: bool = False
     extra_vars: Sequence[str] = ()
 
@@ -74,6 +78,7 @@ def run(request: Request, cancelled: Callable[[], bool]) -> Result:
         playbook=str(request.playbook),
         inventory=str(request.inventory),
         limit=",".join(request.hosts) if request.hosts is not None else None,
+        skip_tags=",".join(request.skip_tags) or None,
         cmdline=shlex.join(arguments) or None,
         envvars=environment,
         settings={"pexpect_timeout": _CANCEL_POLL},

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bpfview_fleet import journal, rollout
 from bpfview_fleet.hosts import Inventory
@@ -19,6 +20,7 @@ from bpfview_fleet.runs import Request, Result
 from bpfview_fleet.verdicts import Collector
 from plugins.module_utils.bpfview.errors import BpfviewError
 
+ROOT = Path(__file__).parents[2]
 GROUPS = {"bpfview_hosts": "abcd", "canary": "a", "fleet": "bcd"}
 MANIFEST = "build/kernel/6.1/manifest.json"
 
@@ -191,11 +193,47 @@ def test_check_mode_goes_through_all_waves(options):
     assert set(verdicts(options).values()) == {"checked"}
 
 
-def test_a_builder_group_is_let_into_every_wave(options, monkeypatch):
+def test_a_builder_group_is_let_into_the_waves_of_a_check_only(options, monkeypatch):
     monkeypatch.setitem(GROUPS, "builder", "a")
+    for check, control in ((False, ["localhost"]), (True, ["builder", "localhost"])):
+        runner = Pretender()
+        assert rollout.rollout(replace(options, check=check), runner) == 0
+        assert runner.requests[1].hosts == ["a", *control]
+
+
+def test_nothing_is_built_once_the_canary_has_begun(options):
     runner = Pretender()
     assert rollout.rollout(options, runner) == 0
-    assert runner.requests[1].hosts == ["a", "builder", "localhost"]
+    assert [request.skip_tags for request in runner.requests] == [(), *[rollout.BUILD_TAGS] * 3]
+
+
+def test_a_check_predicts_the_build_in_every_wave(options):
+    runner = Pretender()
+    assert rollout.rollout(replace(options, check=True), runner) == 0
+    assert {request.skip_tags for request in runner.requests} == {()}
+
+
+def test_the_tags_left_out_are_those_of_every_task_that_builds():
+    for role in rollout.BUILD_TAGS:
+        tasks = yaml.safe_load((ROOT / f"roles/{role}/tasks/main.yml").read_text())
+        assert all(role in task["tags"] for task in tasks)
+
+
+@pytest.mark.parametrize(
+    "name", ["bpf/catalog.yml", "plugins/module_utils/bpfview/view_apply.py", "build/views/6.1/x"]
+)
+def test_what_is_shipped_from_the_checkout_must_not_change_either(options, name):
+    def edit(request: Request) -> None:
+        if request.folder.name == "wave-canary":
+            path = options.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("edited")
+
+    runner = Pretender()
+    runner.during = edit
+    shipped = not name.startswith("build/")
+    assert rollout.rollout(options, runner) == (1 if shipped else 0)
+    assert not shipped or f"{name} changed" in record(options)["reason"]
 
 
 def test_a_limit_keeps_the_canary_rule(options):

@@ -43,6 +43,18 @@ BUILD = """
 """
 
 
+BUILD_TAGGED = """
+- name: Build
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: Build
+      ansible.builtin.shell: echo built >> {built}
+      tags: [kernel_build]
+"""
+
+
 def closed_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -115,6 +127,16 @@ def test_a_failed_canary_leaves_the_rest_untouched(fleet):
     assert rollout.rollout(fleet.options({"code": 3}, {})) == 1
     assert fleet.names_touched() == {"a"}
     assert fleet.verdicts() == {"a": "failed", "b": "not_attempted"}
+
+
+def test_a_wave_does_not_build(fleet):
+    built = fleet.root / "built"
+    (fleet.root / "build.yml").write_text(BUILD_TAGGED.format(built=built))
+    deploy = fleet.root / "deploy.yml"
+    deploy.write_text((fleet.root / "build.yml").read_text() + deploy.read_text())
+    assert rollout.rollout(fleet.options({}, {})) == 0
+    assert built.read_text() == "built\n"
+    assert fleet.verdicts() == {"a": "promoted", "b": "promoted"}
 
 
 def test_a_killed_run_leaves_no_verdict(fleet):
