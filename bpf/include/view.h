@@ -26,18 +26,6 @@
  *		return VIEW_SHOWN;
  *	}
  */
-#ifdef VIEW_AS_ITERATOR
-#define VIEW_CGROUP(name, seq, cgrp)					\
-static __always_inline int name##_show(struct seq_file *, struct cgroup *); \
-SEC("iter/cgroup")							\
-int name(struct bpf_iter__cgroup *ctx)					\
-{									\
-	struct cgroup *_cgrp = ctx->cgroup;				\
-									\
-	return _cgrp ? name##_show(ctx->meta->seq, _cgrp) : 0;		\
-}									\
-static __always_inline int name##_show(struct seq_file *seq, struct cgroup *cgrp)
-#else
 #define VIEW_CGROUP(name, seq, cgrp)					\
 static __always_inline int name##_show(struct seq_file *, struct cgroup *); \
 SEC("view/cgroup")							\
@@ -46,7 +34,6 @@ int BPF_PROG(name, struct seq_file *_seq, struct cgroup *_cgrp)		\
 	return name##_show(_seq, _cgrp);				\
 }									\
 static __always_inline int name##_show(struct seq_file *seq, struct cgroup *cgrp)
-#endif
 
 #define VIEW_LINE(seq, key, value)					\
 	BPF_SEQ_PRINTF(seq, key " %llu\n", (__u64)(value))
