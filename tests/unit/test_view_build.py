@@ -64,6 +64,8 @@ def wanted(source, kernel, tmp_path, monkeypatch):
     [
         ({}, "empty"),
         ({"Memory": CATALOG["memory"]}, "'Memory'"),
+        ({"my-view": CATALOG["memory"]}, "'my-view'"),
+        ({"memory": {"file": "view.a-b", "source": "memory.bpf.c"}}, r"'view\.a-b'"),
         ({"memory": {"file": "memory.view", "source": "memory.bpf.c"}}, r"'memory\.view'"),
         ({"memory": {"file": "view.memory", "source": "no.bpf.c"}}, r"'no\.bpf\.c'"),
         ({"memory": {"file": "view.memory", "source": "../x"}}, r"'\.\./x'"),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,13 @@ from .digest import canonical_json, sha256_bytes, sha256_file
 from .errors import BpfviewError
 from .kernel_key import first_version_line
 from .process import output, plain_environment
+from .view_name import RULE, is_file_name, is_view_name
 
 KIND = "views"
 MANIFEST = "manifest.json"
 # Raise it when the builder changes what comes out of the same inputs.
 BUILDER_FORMAT = 1
 _HEADERS = "vmlinux-h"
-_NAME = re.compile(r"^[a-z][a-z0-9_-]*$")
-_ENTRY = re.compile(r"^view\.[A-Za-z0-9_.-]+$")
 _FLAGS = (
     "-g", "-O2", "-target", "bpf", "-mcpu=v3", "-D__TARGET_ARCH_x86",
     "-Wall", "-Werror", "-fno-ident",
@@ -75,10 +73,10 @@ def read_catalog(source_dir: Path, catalog: Mapping[str, Mapping[str, Any]]) -> 
     views: list[View] = []
     for name, fields in catalog.items():
         entry, source = str(fields.get("file", "")), str(fields.get("source", ""))
-        if not _NAME.match(name) or not _ENTRY.match(entry):
+        if not is_view_name(name) or not is_file_name(entry):
             raise BpfviewError(
                 f"the catalogue's view {name!r} with the file {entry!r} is badly named",
-                "Use a name of small letters and digits, and a file that begins with view.",
+                f"A name is {RULE}; a file is view. and such a name",
             )
         if "/" in source or not (source_dir / source).is_file():
             raise BpfviewError(

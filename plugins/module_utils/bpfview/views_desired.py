@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .cgroup_tree import parse_selector
 from .errors import BpfviewError
 from .host_layout import Host
+from .view_name import is_file_name, is_view_name
 
 FILE = "/etc/bpfview/views.json"
 OBJECTS = "/usr/lib/bpfview/objects"
 _SCHEMA = 1
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_ENTRY = re.compile(r"view\.[a-z][a-z0-9_]{0,30}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEY = re.compile(r"[a-z][a-z0-9_]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}").fullmatch
+_KEY = re.compile(r"[a-z][a-z0-9_]*").fullmatch
 _RELATIONS = ("equal", "bracketed", "grows", "part")
 _AGAIN = "Deploy the views again: ansible-playbook -i inventory playbooks/views.yml"
 
@@ -72,8 +71,8 @@ def parse(data: object) -> tuple[View, ...]:
     return views
 
 
-def _match(pattern: re.Pattern[str], value: object, what: str) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
+def _match(rule: Callable[[str], object], value: object, what: str) -> str:
+    if not isinstance(value, str) or not rule(value):
         raise ValueError(f"{value!r} is no {what}")
     return value
 
@@ -85,8 +84,8 @@ def _view(item: Mapping[str, Any]) -> View:
     for selector in selectors:
         parse_selector(selector)
     return View(
-        name=_match(_NAME, item["name"], "view name"),
-        entry=_match(_ENTRY, item["entry"], "name of a view's file"),
+        name=_match(is_view_name, item["name"], "view name"),
+        entry=_match(is_file_name, item["entry"], "name of a view's file"),
         sha256=_match(_SHA256, item["sha256"], "SHA-256"),
         selectors=selectors,
         keys={
