@@ -46,7 +46,7 @@ def test_a_fresh_host_gets_its_views_and_a_second_run_changes_nothing(tree: Tree
     assert not state.steps
     assert not state.list_differs
     assert not state.units
-    assert not tree.commands
+    assert not tree.changing_commands()
 
 
 def test_inspection_writes_nothing(tree: Tree) -> None:

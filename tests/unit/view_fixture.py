@@ -33,10 +33,12 @@ def btf(*functions: str) -> bytes:
 
 @dataclass
 class Tree:
-    """The host; ``commands`` are the programs that were run."""
+    """The host; ``commands`` are the programs that were run, ``refused`` units do not start."""
 
     root: Path
     commands: list[list[str]] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.host = Host(self.root, self.run)
@@ -50,15 +52,30 @@ class Tree:
             (self.cgroups / cgroup).mkdir(parents=True)
 
     def run(self, arguments: Sequence[str]) -> Output:
-        """Note a command and, for systemctl enable, do what it does."""
+        """Note a command and, for those of systemctl that matter, do what it does."""
         self.commands.append(list(arguments))
-        if list(arguments[:2]) == ["systemctl", "enable"]:
-            for unit in (views_units.SERVICE, views_units.TIMER):
-                link = self.host.path(views_units._WANTS[unit])
-                link.parent.mkdir(parents=True, exist_ok=True)
-                if not link.is_symlink():
-                    link.symlink_to(views_units.path_of(unit))
+        match list(arguments):
+            case ["systemctl", "is-active", *units]:
+                return Output(3, "".join(f"{self.states.get(u, 'inactive')}\n" for u in units))
+            case ["systemctl", "enable", *_]:
+                for link in (self.host.path(path) for path in views_units._WANTS.values()):
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    if not link.is_symlink():
+                        link.symlink_to(views_units.path_of(link.name))
+            case ["systemctl", "start", *units]:
+                return self._start(units)
         return Output(0, "")
+
+    def _start(self, units: Sequence[str]) -> Output:
+        for unit in units:
+            self.states[unit] = "inactive" if unit == views_units.RECONCILE else "active"
+        failed = self.refused & set(units)
+        self.states.update(dict.fromkeys(failed, "failed"))
+        return Output(1, f"Job for {min(failed)} failed.\n") if failed else Output(0, "")
+
+    def changing_commands(self) -> list[list[str]]:
+        """The programs that were run to change something."""
+        return [command for command in self.commands if command[:2] != ["systemctl", "is-active"]]
 
     def mounts(self, *lines: str) -> None:
         """Set what is mounted."""

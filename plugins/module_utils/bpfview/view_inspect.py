@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from . import cgroup_tree, view_apply, view_host, view_pins, view_plan, views_desired, views_units
@@ -27,10 +27,9 @@ class Inspection:
     agent_differs: bool = False
     library_missing: bool = False
     list_differs: bool = False
-    # unit that differs → its text now
-    units: Mapping[str, str] = field(default_factory=dict)
+    units: tuple[views_units.Difference, ...] = ()
     warnings: tuple[str, ...] = ()
-    exposed_before: tuple[str, ...] = field(default=())
+    exposed_before: tuple[str, ...] = ()
     list_before: str = ""
 
     @property
@@ -65,7 +64,7 @@ class Inspection:
             "missing_packages": [PACKAGE] if self.library_missing else [],
             "agent_differs": self.agent_differs,
             "list_differs": self.list_differs,
-            "units": list(self.units),
+            "units": sorted({difference.unit for difference in self.units}),
             "warnings": list(self.warnings),
             "views": {
                 view.name: {
@@ -85,10 +84,7 @@ class Inspection:
         before, after = ("".join(f"{line}\n" for line in lines) for lines in self._exposed)
         if before != after or self.steps:
             parts.append(("views in cgroups", before, after))
-        parts += [
-            (views_units.path_of(unit), before, views_units.TEXTS[unit])
-            for unit, before in self.units.items()
-        ]
+        parts += [(item.what, item.before, item.after) for item in self.units]
         return [
             {"before_header": name, "after_header": name, "before": before, "after": after}
             for name, before, after in parts
@@ -132,7 +128,7 @@ def inspect(
         agent_differs=bool(agent_sha256) and _digest(host, views_units.AGENT) != agent_sha256,
         library_missing=not view_host.library_present(),
         list_differs=listed != views_desired.dump(views),
-        units={unit: host.text(views_units.path_of(unit)) for unit in views_units.differing(host)},
+        units=tuple(views_units.differing(host)),
         warnings=tuple(warnings),
         exposed_before=tuple(
             sorted(

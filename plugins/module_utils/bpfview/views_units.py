@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .errors import BpfviewError
 from .host_layout import Host, remove_durably, write_durably
 from .views_desired import FILE
@@ -17,6 +19,8 @@ _WANTS = {
     SERVICE: f"{_FOLDER}/multi-user.target.wants/{SERVICE}",
     TIMER: f"{_FOLDER}/timers.target.wants/{TIMER}",
 }
+_RUNNING = frozenset({"active", "activating"})
+_FAILED = "failed"
 
 # In the root slice, so that no selector on system.slice finds the service that serves it.
 _RUN = f"""\
@@ -70,14 +74,42 @@ def path_of(unit: str) -> str:
     return f"{_FOLDER}/{unit}"
 
 
-def differing(host: Host) -> list[str]:
-    """Return the units whose file is not as it has to be, or that do not start at boot."""
-    return [
-        unit
+@dataclass(frozen=True)
+class Difference:
+    """One thing about a unit that is not as it has to be: file, start at boot, or state."""
+
+    unit: str
+    what: str
+    before: str
+    after: str
+
+
+def differing(host: Host) -> list[Difference]:
+    """Return how the units differ from what they have to be; a failed one counts, too."""
+    found = [
+        Difference(unit, path_of(unit), host.text(path_of(unit)), text)
         for unit, text in TEXTS.items()
         if host.text(path_of(unit)) != text
-        or (unit in _WANTS and not host.path(_WANTS[unit]).is_symlink())
     ]
+    found += [
+        Difference(unit, f"{unit} at boot", "not started\n", "started\n")
+        for unit, link in _WANTS.items()
+        if not host.path(link).is_symlink()
+    ]
+    for unit, state in _states(host).items():
+        if unit in _WANTS and state not in _RUNNING:
+            found.append(Difference(unit, f"state of {unit}", f"{state}\n", "active\n"))
+        elif state == _FAILED:
+            found.append(Difference(unit, f"state of {unit}", f"{state}\n", "inactive\n"))
+    return found
+
+
+def _states(host: Host) -> dict[str, str]:
+    """Return every unit's state in systemd's word for it."""
+    said = host.runner(["systemctl", "is-active", *TEXTS]).text.split()
+    if len(said) != len(TEXTS):  # systemd did not answer: nothing is known to run
+        return dict.fromkeys(TEXTS, "unknown")
+    return dict(zip(TEXTS, said, strict=True))
 
 
 def install(host: Host) -> None:
@@ -89,6 +121,9 @@ def install(host: Host) -> None:
     host.must(["systemctl", "daemon-reload"], remedy)
     host.must(["systemctl", "enable", "--quiet", SERVICE, TIMER], remedy)
     host.must(["systemctl", "start", SERVICE, TIMER], remedy)
+    if _states(host)[RECONCILE] == _FAILED:
+        # the timer would do it within a minute, but the host is to be well when this ends
+        host.must(["systemctl", "start", RECONCILE], remedy.replace(SERVICE, RECONCILE))
 
 
 def remove(host: Host) -> bool:
