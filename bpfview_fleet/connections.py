@@ -16,7 +16,11 @@ from fabric import Config, Connection
 from fabric.runners import Remote
 from invoke.exceptions import CommandTimedOut
 from paramiko import RejectPolicy, SSHException
-from paramiko.ssh_exception import AuthenticationException, NoValidConnectionsError
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    ChannelException,
+    NoValidConnectionsError,
+)
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 
@@ -97,36 +101,67 @@ def ask(
 
 
 def _ask(host: Target, command: str, connect_timeout: int, command_timeout: int) -> Answer:
+    links: list[Connection] = []
+    where = ""
     try:
-        with _connection(host, connect_timeout) as connection:
-            connection.open()
-            if connection.user != "root":
-                command = f"sudo -n {command}"
-            result = connection.run(
-                command,
-                hide=True,
-                warn=True,
-                in_stream=False,
-                encoding="utf-8",
-                timeout=command_timeout,
-            )
+        links = _links(host, connect_timeout)
+        for link in links:
+            where = f"{'' if link is links[-1] else 'the jump host '}{link.host}:{link.port}"
+            link.open()
+        connection = links[-1]
+        if connection.user != "root":
+            command = f"sudo -n {command}"
+        result = connection.run(
+            command,
+            hide=True,
+            warn=True,
+            in_stream=False,
+            encoding="utf-8",
+            timeout=command_timeout,
+        )
+    except CommandTimedOut:
+        return Answer(host.name, error=f"the command did not end within {command_timeout} s")
     except Exception as error:  # any one host's trouble must not hide the others
-        return Answer(host.name, error=_explain(host, error, connect_timeout, command_timeout))
+        return Answer(host.name, error=_explain(host, where, error, connect_timeout))
+    finally:
+        for link in reversed(links):
+            link.close()
     if result.ok and not result.stderr.strip():
         return Answer(host.name, result.stdout)
     said = result.stderr.strip() or "it said nothing"
     return Answer(host.name, result.stdout, f"the command ended with {result.exited}: {said}")
 
 
+def _links(host: Target, timeout: int) -> list[Connection]:
+    """Connections in the order in which they are opened: jump hosts, then the host itself."""
+    links = [_connection(host, timeout)]
+    while isinstance(links[0].gateway, Connection):
+        hop = links[0].gateway
+        hop.connect_timeout = timeout
+        hop.connect_kwargs = {**hop.connect_kwargs, **_limits(timeout)}
+        links.insert(0, hop)
+    for link in links:
+        # Fabric accepts any host key unless told otherwise, and tells a jump host's client nothing.
+        link.client.set_missing_host_key_policy(RejectPolicy())
+        for path in host.known_hosts:
+            link.client.load_host_keys(str(path))
+        # ssh does not hand a host's own known_hosts on to its jump hosts.
+        if not host.known_hosts or link is not links[-1]:
+            for path in SYSTEM_KNOWN_HOSTS:
+                if path.expanduser().exists():
+                    link.client.load_system_host_keys(str(path.expanduser()))
+    return links
+
+
+def _limits(timeout: int) -> dict[str, Any]:
+    return {"banner_timeout": timeout, "auth_timeout": timeout, "channel_timeout": timeout}
+
+
 def _connection(host: Target, timeout: int) -> Connection:
-    options: dict[str, Any] = {
-        "banner_timeout": timeout,
-        "auth_timeout": timeout,
-        "channel_timeout": timeout,
-    }
+    options = _limits(timeout)
     if host.key is not None:
         options.update(key_filename=str(host.key), look_for_keys=False, allow_agent=False)
-    connection = Connection(
+    return Connection(
         host.address,
         user=host.user,
         port=host.port,
@@ -137,30 +172,23 @@ def _connection(host: Target, timeout: int) -> Connection:
         connect_timeout=timeout,
         connect_kwargs=options,
     )
-    # Fabric accepts any host key unless told otherwise.
-    connection.client.set_missing_host_key_policy(RejectPolicy())
-    for path in host.known_hosts:
-        connection.client.load_host_keys(str(path))
-    if not host.known_hosts:
-        for path in SYSTEM_KNOWN_HOSTS:
-            if path.expanduser().exists():
-                connection.client.load_system_host_keys(str(path.expanduser()))
-    return connection
 
 
-def _explain(host: Target, error: Exception, connect_timeout: int, command_timeout: int) -> str:
-    where = f"{host.address}:{host.port or 22}"
-    if isinstance(error, CommandTimedOut):
-        return f"the command did not end within {command_timeout} s"
+def _explain(host: Target, where: str, error: Exception, connect_timeout: int) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer from {where} within {connect_timeout} s"
+    if isinstance(error, ChannelException):
+        return f"the jump host cannot connect to {where} ({error.text}); is the host up?"
     if isinstance(error, NoValidConnectionsError):
         return f"cannot connect to {where}; is the host up?"
     if isinstance(error, AuthenticationException):
-        key = f" with the key {host.key}" if host.key else ""
+        own = host.key and not where.startswith("the jump host")
+        key = f" with the key {host.key}" if own else ""
         return f"{where} refused the login{key}"
     if isinstance(error, SSHException) and "known_hosts" in str(error):
-        files = host.known_hosts or SYSTEM_KNOWN_HOSTS
+        files = host.known_hosts
+        if not files or where.startswith("the jump host"):
+            files = (*files, *SYSTEM_KNOWN_HOSTS)
         listed = ", ".join(str(path) for path in files)
         return f"the host key of {where} is not in {listed}; check it, then add it there"
     return f"{type(error).__name__}: {error}"

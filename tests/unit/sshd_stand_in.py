@@ -6,12 +6,25 @@ from __future__ import annotations
 import socket
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
 
 
+def _copy(source: socket.socket | paramiko.Channel, sink: socket.socket | paramiko.Channel) -> None:
+    with suppress(OSError, EOFError):
+        while data := source.recv(4096):
+            sink.sendall(data)
+    with suppress(OSError, EOFError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 class _Session(paramiko.ServerInterface):
+    def __init__(self, transport: paramiko.Transport, jumps: list[tuple[str, int]]) -> None:
+        self.transport = transport
+        self.jumps = jumps
+
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return paramiko.AUTH_SUCCESSFUL
 
@@ -25,6 +38,26 @@ class _Session(paramiko.ServerInterface):
         threading.Thread(target=self._answer, args=(channel, command.decode()), daemon=True).start()
         return True
 
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        """Be a jump host: pass what comes through the channel on to the destination, and back."""
+        self.jumps.append(destination)
+        try:
+            beyond = socket.create_connection(destination, 5)
+        except OSError:
+            return paramiko.OPEN_FAILED_CONNECT_FAILED
+        threading.Thread(target=self._pass_on, args=(chanid, beyond), daemon=True).start()
+        return paramiko.OPEN_SUCCEEDED
+
+    def _pass_on(self, chanid: int, beyond: socket.socket) -> None:
+        with beyond:
+            channel = self.transport.accept(5)
+            assert channel is not None and channel.get_id() == chanid
+            back = threading.Thread(target=_copy, args=(beyond, channel), daemon=True)
+            back.start()
+            _copy(channel, beyond)
+
     def _answer(self, channel: paramiko.Channel, command: str) -> None:
         done = subprocess.run(
             ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -36,7 +69,7 @@ class _Session(paramiko.ServerInterface):
 
 
 class StandIn:
-    """One server; key and known_hosts are files for its client."""
+    """One server; key and known_hosts are files for its client, jumps are what it connected to."""
 
     def __init__(self, folder: Path) -> None:
         host_key = paramiko.ECDSAKey.generate()
@@ -49,6 +82,7 @@ class StandIn:
             f"[127.0.0.1]:{self.port} {host_key.get_name()} {host_key.get_base64()}\n"
         )
         self.host_key = host_key
+        self.jumps: list[tuple[str, int]] = []
         self.transports: list[paramiko.Transport] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -62,7 +96,7 @@ class StandIn:
             transport.add_server_key(self.host_key)
             self.transports.append(transport)
             try:
-                transport.start_server(server=_Session())
+                transport.start_server(server=_Session(transport, self.jumps))
             except (paramiko.SSHException, EOFError):
                 transport.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bpfview_fleet import connections
 from bpfview_fleet.connections import Target, ask, targets
 from bpfview_fleet.hosts import Inventory
 from plugins.module_utils.bpfview.errors import BpfviewError
@@ -93,6 +94,72 @@ def test_a_failed_command_keeps_what_it_printed(target):
 def test_another_user_than_root_asks_sudo(target):
     (answer,) = ask([replace(target, user="nobody")], "true")
     assert answer.error == "" or "sudo" in answer.error
+
+
+@pytest.fixture
+def jump(tmp_path: Path) -> Iterator[StandIn]:
+    stand_in = StandIn(tmp_path)
+    yield stand_in
+    stand_in.close()
+
+
+def behind(jump: StandIn, target: Target, tmp_path: Path) -> Target:
+    """The target, behind a jump host that ~/.ssh/config would name."""
+    config = tmp_path / "ssh_config"
+    config.write_text(
+        f"Host inner\n HostName {target.address}\n ProxyJump outer\n"
+        f"Host outer\n HostName 127.0.0.1\n Port {jump.port}\n User root\n"
+        f" IdentityFile {jump.key}\n"
+    )
+    return replace(target, address="inner", ssh_config=config)
+
+
+def test_a_jump_host_whose_key_is_known_is_gone_through(target, jump, server, tmp_path):
+    hosts = replace(
+        behind(jump, target, tmp_path), known_hosts=(server.known_hosts, jump.known_hosts)
+    )
+    (answer,) = ask([hosts], "echo here")
+    assert (answer.output, answer.error) == ("here\n", "")
+    assert jump.jumps == [("127.0.0.1", server.port)]
+
+
+def test_an_unknown_key_of_a_jump_host_is_refused(target, jump, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(connections, "SYSTEM_KNOWN_HOSTS", (server.known_hosts,))
+    (answer,) = ask([behind(jump, target, tmp_path)], "echo secret")
+    assert answer.output == ""
+    assert f"the host key of the jump host 127.0.0.1:{jump.port} is not in" in answer.error
+    assert jump.jumps == []
+
+
+def test_a_changed_key_of_a_jump_host_is_refused(target, jump, server, tmp_path):
+    changed = tmp_path / "changed"
+    changed.write_text(server.known_hosts.read_text().replace(str(server.port), str(jump.port)))
+    hosts = replace(behind(jump, target, tmp_path), known_hosts=(server.known_hosts, changed))
+    (answer,) = ask([hosts], "echo secret")
+    assert answer.output == ""
+    assert "does not match" in answer.error
+    assert jump.jumps == []
+
+
+def test_the_key_of_the_host_behind_a_jump_host_is_checked_too(target, jump, tmp_path):
+    hosts = replace(behind(jump, target, tmp_path), known_hosts=(jump.known_hosts,))
+    (answer,) = ask([hosts], "echo secret")
+    assert answer.output == ""
+    assert f"the host key of 127.0.0.1:{target.port} is not in {jump.known_hosts}" in answer.error
+
+
+def test_a_host_that_the_jump_host_does_not_reach_is_named(target, jump, tmp_path):
+    gone = replace(
+        behind(jump, target, tmp_path), port=1, known_hosts=(jump.known_hosts,), name="gone"
+    )
+    (answer,) = ask([gone], "true", connect_timeout=5)
+    assert "the jump host cannot connect to 127.0.0.1:1" in answer.error
+
+
+def test_a_jump_host_that_is_down_is_named(target, jump, tmp_path):
+    jump.close()
+    (answer,) = ask([behind(jump, target, tmp_path)], "true", connect_timeout=2)
+    assert f"the jump host 127.0.0.1:{jump.port}" in answer.error
 
 
 def inventory(tmp_path: Path, **variables: object) -> Inventory:
