@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -154,6 +155,42 @@ def test_a_view_that_reads_badly_replaces_nothing(tree: Tree, text: str) -> None
     supply(tree, tree.ship(OLD, keys=keys))
     refuse(tree, "(?s)cannot be read in /.*Nothing was replaced", tree.ship(text, keys=keys))
     assert all_show(tree, OLD)
+
+
+def empty(folder: Path) -> None:
+    """Make a cgroup go, with its views."""
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("when", ["expose", "exposed"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_view_is_proved_in_another_cgroup_when_the_first_went(
+    tree: Tree, when: str, count: int
+) -> None:
+    view = tree.ship(OLD, ["system.slice/*.service"])
+    going = ["system.slice/cron.service", "system.slice/ssh.service"][:count]
+
+    def interfere(what: str) -> None:
+        if what == when and going:
+            empty(tree.cgroups / going.pop(0))
+
+    view_inspect.supply(tree.host, FakeKernel(tree, interfere), (view,))
+    left = {"system.slice/ssh.service": OLD} if count == 1 else {}
+    assert tree.shown() == left
+    assert tree.pinned() == ["memory", f"memory/{view.sha256}"]
+
+
+def test_a_view_that_cannot_be_read_anywhere_is_refused(tree: Tree) -> None:
+    class Unreadable(FakeKernel):
+        def read(self, path: str) -> str:
+            raise OSError(errno.ENODEV, "No such device", path)
+
+    view = tree.ship(OLD, ["system.slice/*.service"])
+    with pytest.raises(BpfviewError, match=r"cannot be read in /.*Nothing was replaced"):
+        view_inspect.supply(tree.host, Unreadable(tree), (view,))
+    assert (tree.entries(), tree.pinned()) == ([], ["memory"])
 
 
 def test_a_wrong_digest_is_refused(tree: Tree) -> None:

@@ -21,6 +21,7 @@ from .view_plan import Action, Observed, Step
 from .view_text import NotAView, parse
 from .views_desired import View
 
+_WENT = {errno.ENOENT, errno.ENODEV}
 _GONE_PATIENCE = 5.0  # seconds for the kernel to take an entry away
 
 
@@ -207,24 +208,36 @@ class Applier:
 
     def _prove(self, view: View, staging: str) -> None:
         """Read the new view once, under another name, before it replaces anything."""
-        cgroups = self._observed.cgroups.get(view.name) or [ROOT_CGROUP]
-        path = entry_path(cgroups[0], view.entry + TRIAL)
-        self._record[path] = Entry(view.name, view.sha256)
-        self._save()
-        try:
-            self._kernel.expose(staging, path)
-        except OSError as error:
-            del self._record[path]
-            raise self._unreadable(view, cgroups[0], error) from error
+        # a selected cgroup may go at any time; the root does not
+        for cgroup in (*self._observed.cgroups.get(view.name, ()), ROOT_CGROUP):
+            path = entry_path(cgroup, view.entry + TRIAL)
+            self._record[path] = Entry(view.name, view.sha256)
+            self._save()
+            try:
+                self._try(view, staging, path)
+            except (OSError, NotAView, UnicodeDecodeError) as error:
+                if cgroup == ROOT_CGROUP or not self._went(cgroup, error):
+                    raise self._unreadable(view, cgroup, error) from error
+            else:
+                return
+            finally:
+                del self._record[path]
+
+    def _try(self, view: View, staging: str, path: str) -> None:
+        self._kernel.expose(staging, path)
         try:
             unknown = set(parse(self._kernel.read(path))) - set(view.keys)
-            if unknown and view.keys:
-                raise NotAView(f"the key {min(unknown)} is not in the catalogue")
-        except (OSError, NotAView, UnicodeDecodeError) as error:
-            raise self._unreadable(view, cgroups[0], error) from error
         finally:
             self._hide(path)
-            del self._record[path]
+        if unknown and view.keys:
+            raise NotAView(f"the key {min(unknown)} is not in the catalogue")
+
+    def _went(self, cgroup: str, error: Exception) -> bool:
+        """Tell whether something failed because its cgroup went, be there another by now or not."""
+        return getattr(error, "errno", None) in _WENT or not self._is_there(cgroup)
+
+    def _is_there(self, cgroup: str) -> bool:
+        return self._host.path(f"{ROOT}/{cgroup}").is_dir()
 
     @staticmethod
     def _unreadable(view: View, cgroup: str, error: Exception) -> BpfviewError:
@@ -239,7 +252,7 @@ class Applier:
             self._kernel.expose(f"{PINS}/{view.name}/{view.sha256}", step.target)
         except OSError as error:
             cgroup = step.target.rpartition("/")[0]
-            if not self._host.path(f"{ROOT}/{cgroup}").is_dir():
+            if not self._is_there(cgroup):
                 return  # the cgroup is gone, and its views with it
             raise BpfviewError(
                 f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
