@@ -59,6 +59,7 @@ from ..module_utils.bpfview import view_inspect, views_desired
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.view_apply import Kernel
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -78,8 +79,8 @@ def main() -> None:
             state = view_inspect.inspect(host, views, digest, predict=True)
         else:
             state = view_inspect.supply(host, Kernel(host), views, digest)
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Bringing the views up"))
     facts = state.facts()
     module.exit_json(
         changed=state.pending, steps=facts["steps"], views=facts["views"], diff=state.diff()

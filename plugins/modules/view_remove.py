@@ -42,6 +42,7 @@ from ..module_utils.bpfview import view_inspect
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.view_apply import Kernel
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -51,8 +52,8 @@ def main() -> None:
     try:
         there = view_inspect.to_be_removed(host)
         removed = there if module.check_mode else view_inspect.remove(host, Kernel(host))
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Removing the views"))
     module.exit_json(
         changed=bool(removed),
         removed=removed,

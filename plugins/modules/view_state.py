@@ -109,6 +109,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.bpfview import view_inspect, views_desired
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -127,8 +128,8 @@ def main() -> None:
             module.params["agent_sha256"],
             predict=module.check_mode,
         )
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Looking at the views"))
     facts = state.facts()
     for warning in facts.pop("warnings"):
         module.warn(warning)

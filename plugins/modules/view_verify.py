@@ -66,6 +66,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.bpfview import view_apply, view_host, views_desired
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.view_failure import explain
 from ..module_utils.bpfview.view_verify import verify
 
 _SHOWN = 10
@@ -85,8 +86,9 @@ def main() -> None:
             module.exit_json(**nothing, reasons=[], msg="There are no views to verify yet")
         view_apply.check_host(host)
         result = verify(host, views or (), module.params["settle_seconds"])
-    except BpfviewError as error:
-        module.fail_json(**nothing, reasons=[str(error)], msg=str(error))
+    except (BpfviewError, OSError) as error:
+        words = explain(error, "Verifying the views")
+        module.fail_json(**nothing, reasons=[words], msg=words)
     facts = {"changed": False, "verified": not result.reasons, **result.facts()}
     if result.reasons:
         rest = len(result.reasons) - _SHOWN

@@ -13,6 +13,7 @@ from . import cgroup_tree, view_apply, view_inspect, view_verify, views_desired
 from .cgroup_tree import ROOT, shown
 from .errors import BpfviewError
 from .host_layout import Host
+from .view_failure import explain
 from .view_text import NotAView, parse, plain
 from .views_desired import View
 
@@ -22,12 +23,8 @@ def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> in
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(host or Host(), options))
-    except BpfviewError as error:
-        print(f"bpfview: {error}", file=sys.stderr)
-    except OSError as error:
-        print(
-            f"bpfview: {error.filename or ''}: {error.strerror}. Run it as root.", file=sys.stderr
-        )
+    except (BpfviewError, OSError) as error:
+        print(f"bpfview: {explain(error, 'The command')}", file=sys.stderr)
     return 1
 
 

@@ -82,7 +82,7 @@ class Kernel:
             os.write(descriptor, b"rm")
         except OSError as error:
             if error.errno != errno.ENODEV:  # it went in between
-                raise
+                raise OSError(error.errno, error.strerror, str(entry)) from error
         finally:
             os.close(descriptor)
 
