@@ -87,6 +87,6 @@ lock: deps ## Renew requirements.txt from requirements.in
 collection: venv ## Build the installable collection bpfview.fleet into build/
 	$(BIN)/ansible-galaxy collection build --force --output-path build .
 
-clean: ## Stop the lab and delete what this checkout made (the shared cache stays)
-	-test ! -x $(BIN)/python || $(BIN)/python -m bpfview_fleet.lab --lab demo down
+clean: ## Stop every lab and delete what this checkout made (the shared cache stays)
+	/usr/bin/python3 -m bpfview_fleet.lab down --all
 	rm -rf build .ansible .mypy_cache .ruff_cache .pytest_cache $(VENV)

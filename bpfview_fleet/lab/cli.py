@@ -54,6 +54,10 @@ def _parse_vm(text: str) -> driver.Wanted:
 
 
 def _down(layout: Layout, options: argparse.Namespace) -> int:
+    if options.all:
+        if options.names:
+            raise BpfviewError("--all takes no names", "Leave out the names, or --all")
+        return _down_all(options)
     gone = driver.down(layout, options.names)
     if options.json:
         print(json.dumps({"changed": bool(gone), "vms": gone}))
@@ -61,6 +65,16 @@ def _down(layout: Layout, options: argparse.Namespace) -> int:
         say(f"deleted: {', '.join(gone)}" if gone else f"the lab {layout.name} has no VM")
         if gone:
             say(f"console logs are kept in {layout.consoles}")
+    return 0
+
+
+def _down_all(options: argparse.Namespace) -> int:
+    found = driver.labs()
+    gone = [f"{lab.name}/{name}" for lab in found for name in driver.down(lab, [])]
+    if options.json:
+        print(json.dumps({"changed": bool(gone), "vms": gone}))
+    else:
+        say(f"deleted: {', '.join(gone)}" if gone else "no lab of this checkout has a VM")
     return 0
 
 
@@ -160,6 +174,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true")
     sub = command("down", _down, "stop VMs and delete their disks; console logs stay")
     sub.add_argument("names", nargs="*", metavar="NAME")
+    sub.add_argument("--all", action="store_true", help="every lab in build/lab of this checkout")
     sub.add_argument("--json", action="store_true")
     sub = command("status", _status, "say what each VM is doing")
     sub.add_argument("--json", action="store_true")

@@ -11,13 +11,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bpfview_fleet import accel
 from plugins.module_utils.bpfview.cache import locked
 from plugins.module_utils.bpfview.errors import BpfviewError
 
 from . import image, keys, ports, process, state, vm
-from .layout import Layout, check_name
+from .layout import LABS, Layout, check_name, is_name
 from .machine import Machine
 from .tools import need_space, need_tools
 
@@ -196,13 +197,14 @@ def down(layout: Layout, names: Sequence[str]) -> list[str]:
     """Delete the named VMs, or the whole lab; returns the names of those that were there.
 
     Console logs stay. Nothing to delete is no error, and processes that a killed ``up`` left are
-    found too.
+    found too, even if the lab's folder is gone.
     """
-    if not layout.folder.is_dir():
+    if not layout.folder.is_dir() and not _running(layout):
         return []
     with lab_lock(layout):
         known = _known(layout, forgiving=not names)
         there = {path.name for path in layout.vm("x").parent.glob("[!.]*")} | set(known)
+        there |= _running(layout)
         gone = []
         for name in sorted(names or there):
             ended = vm.delete(layout, check_name(name, "VM"))
@@ -214,6 +216,22 @@ def down(layout: Layout, names: Sequence[str]) -> list[str]:
         else:
             _forget(layout)
     return gone
+
+
+def labs(folder: Path = LABS) -> list[Layout]:
+    """The labs that have a folder in ``folder``, or a VM that still runs from there."""
+    names = {path.name for path in folder.glob("[!.]*") if path.is_dir()}
+    names |= {path.parents[2].name for path in process.pidfiles() if _is_below(path, folder)}
+    return [Layout.of(name, folder / name) for name in sorted(filter(is_name, names))]
+
+
+def _is_below(pidfile: Path, folder: Path) -> bool:
+    # <folder>/<lab>/vm/<VM>/pid, as Layout has it
+    return len(pidfile.parts) == len(folder.parts) + 4 and pidfile.is_relative_to(folder)
+
+
+def _running(layout: Layout) -> set[str]:
+    return {name for path in process.pidfiles() if (name := layout.vm_of(path))}
 
 
 def _known(layout: Layout, forgiving: bool) -> dict[str, Machine]:

@@ -7,8 +7,6 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from .layout import Layout
 from .machine import Machine
 from .ports import ADDRESS
@@ -55,6 +53,8 @@ def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
     if PARENT in groups:
         parent["hosts"] = groups[PARENT]
     whole = {"vars": {"kernel_build_config": "lab"}, "children": {PARENT: parent}}
+    import yaml  # noqa: PLC0415 - not of the standard library; `down` must work without .venv
+
     return _HEADER + yaml.safe_dump({"all": whole}, sort_keys=False, width=1000)
 
 

@@ -13,12 +13,18 @@ from pathlib import Path
 from plugins.module_utils.bpfview.errors import BpfviewError
 
 PROJECT = Path(__file__).resolve().parents[2]
+LABS = PROJECT / "build" / "lab"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+
+
+def is_name(name: str) -> bool:
+    """Whether a lab or a VM can have this name."""
+    return bool(_NAME.fullmatch(name))
 
 
 def check_name(name: str, what: str) -> str:
     """Return ``name`` if it can be a host name; raises BpfviewError that says what is wrong."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise BpfviewError(
             f"{name!r} cannot be the name of a {what}",
             "Use up to 32 lower-case letters, digits and inner hyphens",
@@ -37,7 +43,7 @@ class Layout:
     def of(cls, name: str, folder: str | Path | None = None) -> Layout:
         """The lab ``name``, in ``folder`` or under this checkout's build/."""
         check_name(name, "lab")
-        path = Path(folder) if folder else PROJECT / "build" / "lab" / name
+        path = Path(folder) if folder else LABS / name
         # one spelling, since a VM is recognised by its paths
         return cls(name, path.expanduser().resolve())
 
@@ -90,6 +96,11 @@ class Layout:
     def pidfile(self, vm: str) -> Path:
         """Written by QEMU; its path also marks the process as this VM's."""
         return self.vm(vm) / "pid"
+
+    def vm_of(self, pidfile: Path) -> str | None:
+        """The VM of this lab that a pid file belongs to; None if it is not one of this lab's."""
+        name = pidfile.parent.name
+        return name if pidfile == self.pidfile(name) else None
 
     @property
     def runtime(self) -> Path:

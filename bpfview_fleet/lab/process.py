@@ -15,12 +15,17 @@ from plugins.module_utils.bpfview.errors import BpfviewError
 _PROC = Path("/proc")
 
 
+def pidfile_of(cmdline: list[str]) -> str | None:
+    """The pid file that QEMU was given with these arguments; None for any other program."""
+    if not cmdline or not Path(cmdline[0]).name.startswith("qemu-system-"):
+        return None
+    pairs = itertools.pairwise(cmdline)
+    return next((value for option, value in pairs if option == "-pidfile"), None)
+
+
 def is_vm(cmdline: list[str], pidfile: Path) -> bool:
     """Whether a process with these arguments is the VM whose pid file this is."""
-    if not cmdline or not Path(cmdline[0]).name.startswith("qemu-system-"):
-        return False
-    pairs = itertools.pairwise(cmdline)
-    return ("-pidfile", str(pidfile)) in pairs
+    return pidfile_of(cmdline) == str(pidfile)
 
 
 def read_cmdline(pid: int, proc: Path = _PROC) -> list[str]:
@@ -35,6 +40,12 @@ def read_cmdline(pid: int, proc: Path = _PROC) -> list[str]:
 def find(pidfile: Path, proc: Path = _PROC) -> list[int]:
     """The running processes of a VM: also when its pid file is lost, as after a killed start."""
     return [pid for pid in _pids(proc) if is_vm(read_cmdline(pid, proc), pidfile)]
+
+
+def pidfiles(proc: Path = _PROC) -> set[Path]:
+    """The pid files of all running VMs, whether or not the files are still there."""
+    named = (pidfile_of(read_cmdline(pid, proc)) for pid in _pids(proc))
+    return {Path(name) for name in named if name}
 
 
 def _pids(proc: Path) -> Iterator[int]:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from bpfview_fleet.lab import check, cli, consolelog, driver, state
 from bpfview_fleet.lab.layout import Layout
 from bpfview_fleet.lab.machine import Machine
 from plugins.module_utils.bpfview.errors import BpfviewError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -45,6 +49,53 @@ def test_down_deletes_all_but_the_console_logs(lab: Layout) -> None:
     assert not lab.state.exists()
     assert not lab.inventory.exists()
     assert not folder.parent.exists()
+
+
+def stand_in(folder: Path, pidfile: Path) -> subprocess.Popen[bytes]:
+    """A process that looks like the QEMU of that pid file."""
+    program = folder / "qemu-system-test"
+    program.unlink(missing_ok=True)
+    program.symlink_to("/bin/sh")
+    words = [str(program), "-c", "echo; read x", "-pidfile", str(pidfile)]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    return child
+
+
+def test_every_lab_is_found_even_one_whose_folder_is_gone(tmp_path: Path) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    (here / "demo" / "vm" / "off").mkdir(parents=True)
+    (here / "No Lab").mkdir()
+    children = [
+        stand_in(tmp_path, here / "gone" / "vm" / "a" / "pid"),
+        stand_in(tmp_path, elsewhere / "gone" / "vm" / "a" / "pid"),
+        stand_in(tmp_path, here / "pid"),
+    ]
+    try:
+        found = driver.labs(here)
+        assert [lab.name for lab in found] == ["demo", "gone"]
+        assert [driver.down(lab, []) for lab in found] == [["off"], ["a"]]
+        assert children[0].wait(5) == -signal.SIGKILL
+        assert [child.poll() for child in children[1:]] == [None, None]
+        assert driver.down(Layout.of("gone", here / "gone"), []) == []
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+def test_down_of_all_labs_takes_no_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["down", "--all", "vm"]) == 1
+    assert "--all takes no names" in capsys.readouterr().err
+
+
+def test_a_lab_can_be_taken_down_without_the_python_environment() -> None:
+    block = "import sys; sys.modules['yaml'] = None; import bpfview_fleet.lab.cli"
+    words = ["/usr/bin/python3", "-I", "-c", f"import sys; sys.path = [p for p in sys.path if"
+             f" 'packages' not in p] + [{str(ROOT)!r}]; {block}"]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_down_works_with_a_damaged_memory(lab: Layout) -> None:
