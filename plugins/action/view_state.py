@@ -40,6 +40,34 @@ def agent() -> dict[str, str]:
     return {"src": str(path), "sha256": digest}
 
 
+def read_catalog(path: Path) -> dict[str, Any]:
+    """Read the catalogue of views; BpfviewError if it is none."""
+    remedy = "Correct it, or the variable view_deploy_catalog"
+    try:
+        catalog = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BpfviewError(f"The catalogue {path} cannot be read ({error})", remedy) from error
+    if not isinstance(catalog, dict) or not isinstance(catalog.get("views"), dict):
+        raise BpfviewError(f"{path} is no catalogue of views", remedy)
+    return catalog
+
+
+def without_objects(result: dict[str, Any], manifest: Path) -> dict[str, Any]:
+    """Return what a host's answer comes to when some of the views are not built yet."""
+    views = {name: {**view, "sha256": ""} for name, view in result["views"].items()}
+    shown = ", ".join(f"{view['entry']} in {view['cgroups']} cgroups" for view in views.values())
+    lack = f"{manifest} has not all views yet, so their objects could not be judged"
+    return {
+        "predicted": True,
+        "pending": True,
+        "steps": [],
+        "objects": [],
+        "views": views,
+        "msg": f"{lack}; a real run builds them first, then exposes {shown}",
+        "warnings": [*result.get("warnings", []), lack],
+    }
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
     """Join what was built with what was asked for, then inspect the host."""
 
@@ -52,35 +80,36 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         super().run(tmp, task_vars)
         arguments = self._task.args
         manifest = Path(arguments["manifest"])
-        if self._task.check_mode and not manifest.exists():
-            return {
-                "changed": False,
-                "pending": True,
-                "predicted": True,
-                "msg": f"{manifest} is not there yet: a real run builds and deploys the views",
-            }
+        predict = bool(self._task.check_mode)
         try:
-            built = views_catalog.read_manifest(manifest)
-            catalog = yaml.safe_load(Path(arguments["catalog"]).read_text("utf-8"))
-            wanted = views_catalog.wanted(built, catalog, arguments["views"])
-            names = [view.name for view in wanted]
-            files = views_catalog.check_objects(built, manifest.parent, names)
-        except (BpfviewError, OSError, KeyError, TypeError, yaml.YAMLError) as error:
+            catalog = read_catalog(Path(arguments["catalog"]))
+            absent = predict and not manifest.exists()
+            built = {} if absent else views_catalog.read_manifest(manifest)
+            views = views_catalog.wanted(built, catalog, arguments["views"], predict=predict)
+            files = views_catalog.check_objects(built, manifest.parent, views)
+        except (BpfviewError, OSError, KeyError, TypeError, AttributeError) as error:
             return {"failed": True, "msg": f"On the control node: {error}"}
         local = agent()
-        facts = views_desired.facts(wanted)
+        facts = views_desired.facts(views)
         result: dict[str, Any] = self._execute_module(
             module_name=self._task.action,
-            module_args={"wanted": facts, "agent_sha256": local["sha256"]},
+            module_args={
+                "wanted": facts,
+                "agent_sha256": local["sha256"],
+                "kernel_to_come": arguments.get("kernel_to_come", False),
+            },
             task_vars=task_vars,
         )
         result.pop("invocation", None)
+        if result.get("failed") or result.get("unreachable"):
+            return result
+        if not all(views_catalog.is_built(view) for view in views):
+            return result | without_objects(result, manifest)
         return result | {
             "predicted": False,
             "wanted": facts,
             "agent": local,
             "objects": [
-                {"src": files[digest], "sha256": digest}
-                for digest in result.get("missing_objects", [])
+                {"src": files[digest], "sha256": digest} for digest in result["missing_objects"]
             ],
         }

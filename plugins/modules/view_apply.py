@@ -31,7 +31,7 @@ attributes:
     description: Tells what would be done.
   diff_mode:
     support: full
-    description: Shows the list of wanted views, the entries in cgroups and the units.
+    description: Shows packages, the list of wanted views, the entries in cgroups and the units.
 """
 
 EXAMPLES = r"""
@@ -47,6 +47,10 @@ steps:
   returned: always
   type: list
   elements: str
+summary:
+  description: The same in a few words.
+  returned: always
+  type: str
 views:
   description: File, digest and number of cgroups by view.
   returned: always
@@ -82,9 +86,8 @@ def main() -> None:
     except (BpfviewError, OSError) as error:
         module.fail_json(msg=explain(error, "Bringing the views up"))
     facts = state.facts()
-    module.exit_json(
-        changed=state.pending, steps=facts["steps"], views=facts["views"], diff=state.diff()
-    )
+    told = {key: facts[key] for key in ("steps", "summary", "views")}
+    module.exit_json(changed=state.pending, diff=state.diff(), **told)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ description:
   - Whatever stands in the way (a kernel without the series, no BTF, cgroup v1, a selector that
     matches nothing, a name that is taken) fails here, before anything is changed.
   - In check mode a kernel without the series is a warning, because the same run may be about to
-    install one.
-  - Manifest and catalogue are read, and the objects' digests checked, on the control node.
+    install one, and views that are not built yet are no error, because a real run builds them.
+  - Manifest and catalogue are read, names and form of O(views) judged, and the objects checked by
+    digest and for being BPF objects, on the control node.
 options:
   views:
     description: The wanted views, each with O(views[].name) and O(views[].cgroups).
@@ -38,6 +39,12 @@ options:
     description: The catalogue of views, on the control node.
     type: path
     required: true
+  kernel_to_come:
+    description:
+      - Whether a later stage brings the kernel. Then one that carries no views stands in nobody's
+        way, and all else is judged before anything is changed.
+    type: bool
+    default: false
 author:
   - bpfview-fleet maintainers
 attributes:
@@ -67,13 +74,17 @@ steps:
   returned: always
   type: list
   elements: str
+summary:
+  description: The same in a few words.
+  returned: always
+  type: str
 wanted:
   description: The wanted views as M(view_apply) takes them.
   returned: when they are built
   type: dict
 agent:
   description: The agent, as O(ignore:src) on the control node and O(ignore:sha256).
-  returned: always
+  returned: when they are built
   type: dict
 objects:
   description: The objects the host lacks, each with C(src) on the control node and C(sha256).
@@ -90,7 +101,7 @@ agent_differs:
   returned: always
   type: bool
 units:
-  description: The systemd units that are missing, changed or not enabled.
+  description: The systemd units that are missing, changed, not enabled, or not running.
   returned: always
   type: list
   elements: str
@@ -99,17 +110,20 @@ views:
   returned: always
   type: dict
 predicted:
-  description: Whether the views are not built yet, so that nothing could be compared.
+  description: Whether some views are not built yet, so that their objects could not be judged.
   returned: always
   type: bool
 """
 
+import sys
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bpfview import view_inspect, views_desired
-from ..module_utils.bpfview.errors import BpfviewError
-from ..module_utils.bpfview.host_layout import Host
-from ..module_utils.bpfview.view_failure import explain
+if sys.version_info >= (3, 11):
+    from ..module_utils.bpfview import view_inspect, views_desired
+    from ..module_utils.bpfview.errors import BpfviewError
+    from ..module_utils.bpfview.host_layout import Host
+    from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -118,20 +132,29 @@ def main() -> None:
         argument_spec={
             "wanted": {"type": "dict", "required": True},
             "agent_sha256": {"type": "str", "required": True},
+            "kernel_to_come": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    if sys.version_info < (3, 11):
+        # the first of the views' modules that a host runs: the imports would fail here
+        module.fail_json(
+            msg=f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} and views"
+            " take 3.11 or later: install one and name it in ansible_python_interpreter"
+        )
+    to_come = module.params["kernel_to_come"]
     try:
         state = view_inspect.inspect(
             Host(),
             views_desired.parse(module.params["wanted"]),
             module.params["agent_sha256"],
-            predict=module.check_mode,
+            predict=module.check_mode or to_come,
         )
     except (BpfviewError, OSError) as error:
         module.fail_json(msg=explain(error, "Looking at the views"))
     facts = state.facts()
-    for warning in facts.pop("warnings"):
+    warnings = facts.pop("warnings")
+    for warning in [] if to_come else warnings:
         module.warn(warning)
     module.exit_json(changed=False, **facts)
 

@@ -262,6 +262,8 @@ def test_a_kernel_without_the_series_is_refused_predicted_or_left_alone(tree: Tr
     state = view_inspect.inspect(tree.host, (view,), predict=True)
     assert state.pending
     assert "predicted" in state.warnings[0]
+    with pytest.raises(BpfviewError, match="No cgroup matches"):
+        view_inspect.inspect(tree.host, (tree.ship(OLD, ["no.slice"]),), predict=True)
     log: list[str] = []
     assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append) == []
     assert log[0].startswith("nothing done")
@@ -279,6 +281,29 @@ def test_a_changed_agent_is_refused(tree: Tree) -> None:
     with pytest.raises(BpfviewError, match="not the agent"):
         view_inspect.supply(tree.host, FakeKernel(tree), (view,), "0" * 64)
     assert tree.entries() == []
+
+
+def test_a_missing_package_is_told_and_shown(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    for present, packages in ((True, []), (False, ["libbpf1"])):
+        monkeypatch.setattr(view_host, "library_present", lambda present=present: present)
+        state = view_inspect.inspect(tree.host, (tree.ship(OLD),))
+        assert state.facts()["missing_packages"] == packages
+        shown = [part["after"] for part in state.diff() if part["before_header"] == "packages"]
+        assert shown == [f"{name}\n" for name in packages]
+
+
+def test_what_steps_do_is_told_in_a_few_words(tree: Tree) -> None:
+    def told(*views: View) -> str:
+        state = view_inspect.supply(tree.host, FakeKernel(tree), views)
+        words: str = state.facts()["summary"]
+        return words
+
+    first, cpu = tree.ship(OLD), tree.ship("cpu_usec 1\n", ["/"], name="cpu")
+    assert told(first, cpu) == "2 views loaded, 4 files exposed"
+    assert told(first, cpu) == "none loaded or exposed anew"
+    assert (
+        told(tree.ship(NEW)) == "1 view loaded, 3 files replaced, 1 file removed, 2 views unloaded"
+    )
 
 
 def test_remove_leaves_nothing(tree: Tree) -> None:

@@ -7,9 +7,11 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from plugins.module_utils.bpfview import view_inspect, views_desired, views_units
@@ -41,14 +43,19 @@ def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
 
 
 @pytest.fixture(name="run")
-def _run(capsys: pytest.CaptureFixture[str]) -> Run:
+def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    warnings: list[str] = []
+    # Ansible keeps them for a process, which is one module there and many here
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+
     def run(module: Any, check: bool = False, **arguments: Any) -> Answer:
+        warnings.clear()
         given = arguments | {"_ansible_check_mode": check, "_ansible_diff": True}
         with patch_module_args(given), pytest.raises(SystemExit) as ended:
             module.main()
         answer: Answer = json.loads(capsys.readouterr().out)
         assert (ended.value.code != 0) == answer.get("failed", False)
-        return answer
+        return answer | {"warnings": list(warnings)}
 
     return run
 
@@ -155,6 +162,34 @@ def test_state_of_a_host_that_has_all(tree: Tree, run: Run) -> None:
 def test_state_fails_for_what_stands_in_the_way(tree: Tree, run: Run) -> None:
     answer = run(view_state, **wanted(tree.ship(TEXT, ["no.slice"])))
     assert "No cgroup matches the selector 'no.slice'" in answer["msg"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_before_the_kernel_comes_its_lack_is_no_obstacle_and_all_else_is(
+    tree: Tree, run: Run, check: bool
+) -> None:
+    (tree.root / "sys/kernel/btf/vmlinux").write_bytes(b"")
+    arguments = wanted(view(tree))
+    assert "predicted" in run(view_state, check=True, **arguments)["warnings"][0]
+    assert "does not carry the bpf_view series" in run(view_state, **arguments)["msg"]
+    arguments["kernel_to_come"] = True
+    answer = run(view_state, check=check, **arguments)
+    assert (answer["pending"], answer["warnings"]) == (True, [])
+    bad = {**wanted(tree.ship(TEXT, ["no.slice"])), "kernel_to_come": True}
+    assert "No cgroup matches" in run(view_state, check=check, **bad)["msg"]
+    (tree.root / "run/systemd/system").rmdir()
+    assert "not booted by systemd" in run(view_state, check=check, **arguments)["msg"]
+    tree.mounts()
+    assert "not a cgroup v2 hierarchy" in run(view_state, check=check, **arguments)["msg"]
+
+
+def test_a_python_that_is_too_old_is_told_rather_than_a_failed_import(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = SimpleNamespace(version_info=(3, 9, 2), executable="/usr/bin/python3")
+    monkeypatch.setattr(view_state, "sys", old)
+    message = run(view_state, **wanted())["msg"]
+    assert "/usr/bin/python3 is Python 3.9 and views take 3.11 or later" in message
 
 
 # view_verify -------------------------------------------------------------------------------------

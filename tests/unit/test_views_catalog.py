@@ -12,13 +12,17 @@ import pytest
 import yaml
 
 from plugins.module_utils.bpfview import views_catalog, views_desired
-from plugins.module_utils.bpfview.digest import sha256_bytes
+from plugins.module_utils.bpfview.digest import sha256_bytes, sha256_file
+from plugins.module_utils.bpfview.elf import EM_BPF
 from plugins.module_utils.bpfview.errors import BpfviewError
+from tests.unit.test_elf import write_elf
+from tests.unit.test_view_build import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 CATALOG: dict[str, Any] = yaml.safe_load((ROOT / "bpf/catalog.yml").read_text())
 VIEWS = CATALOG["views"]
 KEY = re.compile(r'"([a-z][a-z0-9_]*)"')
+MEMORY: dict[str, Any] = {"name": "memory", "cgroups": ["/"]}
 UNITS = {"bytes": "_bytes", "microseconds": "_usec"}
 
 
@@ -78,8 +82,7 @@ def test_the_documentation_lists_every_key(name: str) -> None:
 
 @pytest.fixture(name="built")
 def _built(tmp_path: Path) -> Path:
-    content = b"an object"
-    (tmp_path / "memory.o").write_bytes(content)
+    content = write_elf(tmp_path / "memory.o", EM_BPF, SECTIONS).read_bytes()
     manifest = {
         "schema": 1,
         "kind": "views",
@@ -99,35 +102,71 @@ def test_a_request_becomes_a_wanted_view(built: Path) -> None:
     manifest = views_catalog.read_manifest(built / "manifest.json")
     (view,) = views_catalog.wanted(manifest, CATALOG, [{"name": "memory", "cgroups": ["/"]}])
     assert view.entry == "view.memory"
-    assert view.sha256 == sha256_bytes(b"an object")
+    assert view.sha256 == sha256_file(built / "memory.o")
     assert view.keys["memory_max_bytes"].file == "memory.max"
     assert views_desired.parse(views_desired.facts((view,))) == (view,)
-    files = views_catalog.check_objects(manifest, built, ["memory"])
+    files = views_catalog.check_objects(manifest, built, [view])
     assert files == {view.sha256: str(built / "memory.o")}
 
 
+def judge(folder: Path) -> None:
+    """What the control node does with a request for the view memory."""
+    manifest = views_catalog.read_manifest(folder / "manifest.json")
+    views = views_catalog.wanted(manifest, CATALOG, [MEMORY])
+    views_catalog.check_objects(manifest, folder, views)
+
+
 def test_what_was_changed_after_the_build_is_refused(built: Path) -> None:
+    judge(built)
     (built / "memory.o").write_bytes(b"another")
-    manifest = views_catalog.read_manifest(built / "manifest.json")
     with pytest.raises(BpfviewError, match="its manifest says"):
-        views_catalog.check_objects(manifest, built, ["memory"])
+        judge(built)
+    (built / "memory.o").unlink()
+    with pytest.raises(BpfviewError, match="cannot be read"):
+        judge(built)
+
+
+def test_an_object_that_is_no_elf_is_refused_though_its_digest_is_right(built: Path) -> None:
+    content = b"#!/bin/sh\n" * 20
+    (built / "memory.o").write_bytes(content)
+    manifest = json.loads((built / "manifest.json").read_text())
+    manifest["objects"]["memory"]["sha256"] = sha256_bytes(content)
+    (built / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BpfviewError, match="no 64-bit little-endian ELF"):
+        judge(built)
 
 
 @pytest.mark.parametrize(
-    ("request_", "words"),
+    ("requests", "words"),
     [
-        ({"name": "disk", "cgroups": ["/"]}, "Choose from cpu, memory, tasks"),
-        ({"name": "cpu", "cgroups": ["/"]}, "The view cpu was not built"),
-        ({"name": "memory", "cgroups": []}, "selects no cgroup"),
-        ({"name": "memory", "cgroups": ["../.."]}, "leads out of the cgroup tree"),
+        ([{"name": "disk", "cgroups": ["/"]}], "Choose from cpu, memory, tasks"),
+        ([{"name": "cpu", "cgroups": ["/"]}], "The view cpu was not built"),
+        ([{"name": "memory", "cgroups": []}], "no list of paths or globs"),
+        ([{"name": "memory", "cgroups": "system.slice/*"}], "no list of paths or globs"),
+        ([{"name": "memory", "cgroups": [1]}], "which is no text"),
+        ([{"name": "memory", "cgroups": ["../.."]}], "leads out of the cgroup tree"),
+        ([{"name": "memory", "cgroup": ["/"]}], "not `name` and `cgroups`"),
+        ([{"name": "memory"}], "not `name` and `cgroups`"),
+        ([MEMORY | {"more": 1}], "not `name` and `cgroups`"),
+        ([MEMORY, MEMORY], "the view memory twice"),
+        (["memory"], "not `name` and `cgroups`"),
+        ("memory", "no list of views"),
+        (MEMORY, "no list of views"),
+        (None, "no list of views"),
     ],
 )
-def test_a_request_that_cannot_be_met_is_refused(
-    built: Path, request_: dict[str, Any], words: str
-) -> None:
+def test_a_request_that_cannot_be_met_is_refused(built: Path, requests: Any, words: str) -> None:
     manifest = views_catalog.read_manifest(built / "manifest.json")
     with pytest.raises(BpfviewError, match=words):
-        views_catalog.wanted(manifest, CATALOG, [request_])
+        views_catalog.wanted(manifest, CATALOG, requests)
+
+
+def test_views_that_are_still_to_be_built_are_predicted(built: Path) -> None:
+    manifest = views_catalog.read_manifest(built / "manifest.json")
+    requests = [MEMORY, {"name": "cpu", "cgroups": ["/"]}]
+    views = views_catalog.wanted(manifest, CATALOG, requests, predict=True)
+    assert [views_catalog.is_built(view) for view in views] == [True, False]
+    assert list(views_catalog.check_objects(manifest, built, views)) == [views[0].sha256]
 
 
 def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:

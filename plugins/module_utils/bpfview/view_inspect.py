@@ -60,6 +60,7 @@ class Inspection:
         return {
             "pending": self.pending,
             "steps": [str(step) for step in self.steps],
+            "summary": view_plan.summary(self.steps),
             "missing_objects": list(self.missing_objects),
             "missing_packages": [PACKAGE] if self.library_missing else [],
             "agent_differs": self.agent_differs,
@@ -79,6 +80,8 @@ class Inspection:
     def diff(self) -> list[dict[str, str]]:
         """Return what a run changes, as Ansible shows it."""
         parts = []
+        if self.library_missing:
+            parts.append(("packages", "", f"{PACKAGE}\n"))
         if self.list_differs:
             parts.append((views_desired.FILE, self.list_before, views_desired.dump(self.views)))
         before, after = ("".join(f"{line}\n" for line in lines) for lines in self._exposed)
@@ -100,8 +103,8 @@ def inspect(
 ) -> Inspection:
     """Compare a host with what is wanted; BpfviewError for what stands in the way.
 
-    ``predict`` is for check mode: what an earlier stage of the same run will bring (the kernel) or
-    may bring (services) is then a warning.
+    ``predict`` is for what comes before the kernel: that it carries no views is then a warning,
+    because a later stage of the same run, or a real run, brings one that does.
     """
     cgroup_tree.check_unified(host)
     views_units.check_systemd(host)
@@ -111,13 +114,9 @@ def inspect(
         raise lack
     if lack:
         warnings.append(f"{lack.message}; what follows is predicted for one that does")
-    else:
-        view_host.check_bpffs(host)
+    view_host.check_bpffs(host)
     found = view_host.targets(host, views)
-    if lack and found.unmatched:
-        warnings += [f"no cgroup matches {selector!r} yet" for _view, selector in found.unmatched]
-    else:
-        view_host.refuse_unmatched(found)
+    view_host.refuse_unmatched(found)
     observed = view_host.observe(host, views, found)
     listed = host.text(views_desired.FILE)
     return Inspection(

@@ -7,6 +7,7 @@ one; where nothing is to be done there are no steps.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,6 +39,27 @@ class Step:
 
     def __str__(self) -> str:
         return f"{self.action} {self.view} {self.target}"
+
+
+_COUNTED = {
+    Action.DISCARD: ("unfinished view", "discarded"),
+    Action.LOAD: ("view", "loaded"),
+    Action.EXPOSE: ("file", "exposed"),
+    Action.REPLACE: ("file", "replaced"),
+    Action.HIDE: ("file", "removed"),
+    Action.UNPIN: ("view", "unloaded"),
+}
+
+
+def summary(steps: Sequence[Step]) -> str:
+    """Return in a few words what steps do."""
+    counts = Counter(step.action for step in steps)
+    words = [
+        f"{counts[action]} {thing}{'s' if counts[action] > 1 else ''} {done}"
+        for action, (thing, done) in _COUNTED.items()
+        if counts[action]
+    ]
+    return ", ".join(words) or "none loaded or exposed anew"
 
 
 @dataclass(frozen=True)

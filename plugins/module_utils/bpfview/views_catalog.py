@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from . import views_desired
+from .cgroup_tree import parse_selector
 from .digest import sha256_file
 from .errors import BpfviewError
+from .view_build import require_view_object
 from .views_desired import View
 
 _BUILD = "Build the views: make views"
+_CORRECT = "Correct view_deploy_views; inventory.example shows how it is written"
+_UNBUILT = "0" * 64  # stands for the digest of a view that is still to be built
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -30,50 +34,99 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def check_objects(
-    manifest: Mapping[str, Any], folder: Path, names: Sequence[str]
+    manifest: Mapping[str, Any], folder: Path, views: Sequence[View]
 ) -> dict[str, str]:
-    """Return digest → file of the named views; BpfviewError if a file is not what was built."""
+    """Return digest → file of the views that are built.
+
+    Raises BpfviewError for a file that is not the one that was built, or is no view's object.
+    """
     files = {}
-    for name in names:
-        entry = manifest["objects"][name]
-        path = folder / entry["file"]
+    for view in views:
+        if not is_built(view):
+            continue
+        path = folder / manifest["objects"][view.name]["file"]
         try:
             found = sha256_file(path)
         except OSError as error:
             raise BpfviewError(f"The object {path} cannot be read ({error})", _BUILD) from error
-        if found != entry["sha256"]:
+        if found != view.sha256:
             raise BpfviewError(
-                f"{path} has the digest {found}, its manifest says {entry['sha256']}", _BUILD
+                f"{path} has the digest {found}, its manifest says {view.sha256}", _BUILD
             )
+        require_view_object(path, view.name)
         files[found] = str(path.resolve())
     return files
 
 
+def check_requests(requests: object, known: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what was asked for, ``[{name, cgroups}]``, if it is that and ``known`` has the names.
+
+    Raises BpfviewError that names the first mistake.
+    """
+    if not isinstance(requests, Sequence) or isinstance(requests, str):
+        raise BpfviewError(f"view_deploy_views is {requests!r} and no list of views", _CORRECT)
+    names = [_check_request(request, known) for request in requests]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise BpfviewError(
+            f"view_deploy_views has the view {twice} twice",
+            "Write it once, with the cgroups of both",
+        )
+    return list(requests)
+
+
+def _check_request(request: object, known: Mapping[str, Any]) -> str:
+    if not isinstance(request, Mapping) or set(request) != {"name", "cgroups"}:
+        raise BpfviewError(
+            f"view_deploy_views has the entry {request!r}, which is not `name` and `cgroups`",
+            _CORRECT,
+        )
+    name, selectors = request["name"], request["cgroups"]
+    if not isinstance(name, str) or name not in known:
+        raise BpfviewError(
+            f"There is no view {name!r} in bpf/catalog.yml",
+            f"Choose from {', '.join(sorted(known))}, or add it there",
+        )
+    if not isinstance(selectors, Sequence) or isinstance(selectors, str) or not selectors:
+        raise BpfviewError(
+            f"The cgroups of the view {name} are {selectors!r} and no list of paths or globs",
+            _CORRECT,
+        )
+    for selector in selectors:
+        if not isinstance(selector, str):
+            raise BpfviewError(
+                f"The view {name} selects the cgroup {selector!r}, which is no text", _CORRECT
+            )
+        parse_selector(selector)
+    return name
+
+
 def wanted(
-    manifest: Mapping[str, Any], catalog: Mapping[str, Any], requests: Sequence[Mapping[str, Any]]
+    manifest: Mapping[str, Any],
+    catalog: Mapping[str, Any],
+    requests: object,
+    *,
+    predict: bool = False,
 ) -> tuple[View, ...]:
     """Join what was built and catalogued with what was asked for: ``[{name, cgroups}]``.
 
-    Raises BpfviewError for a view that the catalogue or the build does not have.
+    Raises BpfviewError for what is badly asked for, and for a view that was not built unless
+    ``predict``, when an earlier stage of the same run would have built it.
     """
+    known = catalog["views"]
     views = []
-    for request in requests:
+    for request in check_requests(requests, known):
         name = request["name"]
-        known = catalog["views"]
-        if name not in known:
-            raise BpfviewError(
-                f"There is no view {name!r} in bpf/catalog.yml",
-                f"Choose from {', '.join(sorted(known))}, or add it there",
-            )
-        if name not in manifest.get("objects", {}):
+        built = manifest.get("objects", {}).get(name)
+        if built is None and not predict:
             raise BpfviewError(f"The view {name} was not built", _BUILD)
-        built = manifest["objects"][name]
+        built = built or {"sha256": _UNBUILT}
         views.append(
             {
                 "name": name,
                 "entry": built.get("entry") or known[name]["file"],
                 "sha256": built["sha256"],
-                "selectors": request["cgroups"],
+                "selectors": list(request["cgroups"]),
                 "keys": {
                     key: {**item["verify"], "may_be_absent": item.get("may_be_absent", False)}
                     for key, item in known[name]["keys"].items()
@@ -81,3 +134,8 @@ def wanted(
             }
         )
     return views_desired.parse({"schema": 1, "views": views})
+
+
+def is_built(view: View) -> bool:
+    """Tell whether a view has an object, or one is still to be built for it."""
+    return view.sha256 != _UNBUILT
