@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +106,50 @@ def test_a_value_that_went_up_and_down_in_between_is_compared_again() -> None:
     natives = ["100\n", "100\n", "200\n", "200\n"]
     tally = check(Files(memory__current=natives, view__memory="u_bytes 200\n"), u_bytes=USAGE)
     assert (tally.compared, tally.mismatches) == (1, [])
+
+
+def test_a_value_that_goes_up_and_down_lies_within_all_that_was_seen() -> None:
+    # each time, it jumps away between the two readings of it and back
+    natives = [f"{value}\n" for value in (100, 100, 300, 300, 100, 100)]
+    views = [f"u_bytes {value}\n" for value in (300, 300, 100, 100, 200)]
+    tally = check(Files(memory__current=natives, view__memory=views), u_bytes=USAGE)
+    assert (tally.compared, tally.mismatches) == (1, [])
+
+
+@pytest.mark.parametrize("shift", [5000, -5000])
+def test_a_view_that_lies_about_a_busy_value_is_told(shift: int) -> None:
+    moving = random.Random(1)  # noqa: S311
+    files = Files(
+        memory__current=lambda: f"{moving.randrange(10000, 14000)}\n",
+        view__memory=lambda: f"u_bytes {moving.randrange(10000, 14000) + shift}\n",
+    )
+    tally = check(files, u_bytes=USAGE)
+    assert "as memory.current said around it" in only(tally)
+
+
+def test_a_busy_value_does_not_fail_by_chance() -> None:
+    moving = random.Random(1)  # noqa: S311
+
+    def jump() -> str:
+        return f"{moving.randrange(10000, 14000)}\n"
+
+    for _cgroup in range(5000):
+        files = Files(memory__current=jump, view__memory=lambda: f"u_bytes {jump()}")
+        assert check(files, u_bytes=USAGE).mismatches == []
+
+
+def test_a_counter_is_held_to_what_is_said_right_around_it() -> None:
+    growing = itertools.count(1000, 10)
+
+    def stat() -> str:
+        return f"anon {next(growing)}\n"
+
+    good = Files(memory__stat=stat, view__memory=lambda: f"anon_bytes {next(growing)}\n")
+    assert check(good, anon_bytes=ANON).compared == 1
+    # read 1000 and 1010, then 1020 and 1030, ...: 1015 is among what was seen, but never between
+    growing = itertools.count(1000, 10)
+    stuck = Files(memory__stat=stat, view__memory="anon_bytes 1015\n")
+    assert "anon_bytes is 1015, expected from 1220 to 1230" in only(check(stuck, anon_bytes=ANON))
 
 
 def test_without_the_controller_an_empty_view_is_right_but_counts_for_nothing() -> None:

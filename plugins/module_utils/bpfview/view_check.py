@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a view says the truth: its values against the kernel's own files of the same cgroup.
 
-What was set has to be equal, what moves has to lie between what the kernel's file says right before
-and right after. Every comparison is counted, so that an empty one cannot pass.
+What was set has to be equal. What only grows has to lie between what the kernel's file says right
+before and right after. What goes up and down may pass those two in between, so it is looked at
+again, and has to lie within all that the file has said by then. Every comparison is counted, so
+that an empty one cannot pass.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +23,9 @@ from .cgroup_tree import shown
 from .view_text import NotAView, Number, parse, plain
 from .views_desired import KeyCheck, View
 
-ATTEMPTS = 8
+# A value that jumps at random lies beyond 2n readings of it with the probability 2/(2n+1) the n-th
+# time, so beyond all of them once in a thousand million.
+ATTEMPTS = 12
 _PAUSE = 0.05  # seconds
 _ABSENT = {errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP}
 
@@ -54,6 +59,7 @@ class Tally:
     consistent: int = 0  # values that have no native file and hold together
     omitted: int = 0  # values a view left out although it may show them
     vanished: int = 0  # cgroups that went during the comparison
+    young: int = 0  # cgroups that came since the last reconciliation and have no file yet
     mismatches: list[Mismatch] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
@@ -63,6 +69,7 @@ class Tally:
         self.consistent += other.consistent
         self.omitted += other.omitted
         self.vanished += other.vanished
+        self.young += other.young
         self.mismatches += other.mismatches
 
     def facts(self) -> dict[str, Any]:
@@ -111,17 +118,17 @@ def native_value(check: KeyCheck, text: str | None) -> Number | None:
 def check_view(view: View, cgroup: str, files: Files, attempts: int = ATTEMPTS) -> Tally:
     """Compare one view in one cgroup, again for what had moved too fast to tell."""
     result = Tally()
-    pending = dict(view.keys)
+    comparison = _Comparison(view, cgroup, files, dict(view.keys))
     wrong: dict[str, Mismatch] = {}
     for _attempt in range(attempts):
-        wrong = _compare(view, cgroup, files, pending, result)
+        wrong = comparison.once(result)
         if not wrong:
             break
         if "" in wrong:  # the file itself, which may be on its way
             time.sleep(_PAUSE)
             continue
-        pending = {key: check for key, check in pending.items() if key in wrong}
-        if not pending:  # only keys that nobody knows
+        comparison.keep(wrong)
+        if not comparison.pending:  # only keys that nobody knows
             break
     if wrong and not files.exists(cgroup):
         return Tally(vanished=1)
@@ -142,13 +149,17 @@ class _Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class _Look:
-    """One look: the native values around a read of the view, and a read after that."""
+    """One look: the native values around a read of the view, and a read after that.
+
+    ``seen`` are the native values of this look and those before it, in the order of their reading.
+    """
 
     view: View
     before: Mapping[str, Number | None]
     values: Mapping[str, Number]
     after: Mapping[str, Number | None]
     later: Mapping[str, Number]
+    seen: Mapping[str, Sequence[Number]]
 
     def judge(self, key: str, check: KeyCheck) -> tuple[_Verdict, str]:
         """Return what a key is, and what it has to be if it is wrong."""
@@ -156,7 +167,7 @@ class _Look:
         if got is None and check.may_be_absent:
             return _Verdict.OMITTED, ""
         if check.relation in {"equal", "bracketed"}:
-            return self._judge_native(check, self.before[key], got, self.after[key])
+            return self._judge_native(key, check, got)
         if got is None:
             return _Verdict.WRONG, "a value"
         if check.relation == "grows":
@@ -170,14 +181,30 @@ class _Look:
                 return _Verdict.WRONG, f"to make {check.of} with others: they make {total}/{whole}"
         return _Verdict.CONSISTENT, ""
 
-    def _judge_native(
-        self, check: KeyCheck, first: Number | None, got: Number | None, last: Number | None
-    ) -> tuple[_Verdict, str]:
+    def _judge_native(self, key: str, check: KeyCheck, got: Number | None) -> tuple[_Verdict, str]:
+        first, last = self.before[key], self.after[key]
+        name = f"{check.file} {check.key}".strip()
         if first is None and last is None and got is None:
             return _Verdict.NOTHING, ""
-        if got is None or first is None or last is None or not _holds(check, first, got, last):
-            return _Verdict.WRONG, _expectation(check, first, last)
-        return _Verdict.COMPARED, ""
+        if first is None or last is None:
+            return _Verdict.WRONG, f"absent, as there is no {name}"
+        if check.relation == "equal" and first != last:
+            words = f"{name}, which changed from {plain(first)} to {plain(last)}"
+            return _Verdict.WRONG, words
+        low, high = self._bounds(key, first, last)
+        if got is not None and low <= got <= high:
+            return _Verdict.COMPARED, ""
+        if low == high:
+            return _Verdict.WRONG, f"{plain(low)} as {name} says"
+        return _Verdict.WRONG, f"from {plain(low)} to {plain(high)} as {name} said around it"
+
+    def _bounds(self, key: str, first: Number, last: Number) -> tuple[Number, Number]:
+        """Return what a value has to lie within."""
+        seen = self.seen[key]
+        moves_both_ways = any(later < earlier for earlier, later in itertools.pairwise(seen))
+        if moves_both_ways and self.view.keys[key].relation == "bracketed":
+            return min(seen), max(seen)
+        return min(first, last), max(first, last)
 
     def _parts(self, of: str) -> Number:
         return sum(
@@ -187,67 +214,70 @@ class _Look:
         )
 
 
-def _look(
-    view: View, cgroup: str, files: Files, checks: Mapping[str, KeyCheck]
-) -> _Look | tuple[str, str]:
-    """Read all that the checks need; else return what was got and what was expected."""
-    try:
-        # the native files come first: reading them makes the kernel bring its counters up to date
-        before = _natives(files, cgroup, checks)
-        text = files.read(cgroup, view.entry)
-        after = _natives(files, cgroup, checks)
-        later = files.read(cgroup, view.entry)
-        if text is None or later is None:
-            return "absent", f"a file {view.entry}"
-        return _Look(view, before, parse(text), after, parse(later))
-    except OSError as error:
-        return f"unreadable ({error.strerror})", "readable"
-    except NotAView as error:
-        return f"no view's text ({error})", "lines of a key and a value"
+@dataclass
+class _Comparison:
+    """One view in one cgroup, looked at until nothing is pending or patience ends."""
+
+    view: View
+    cgroup: str
+    files: Files
+    pending: dict[str, KeyCheck]
+    seen: dict[str, list[Number]] = field(default_factory=dict)
+
+    def keep(self, keys: Collection[str]) -> None:
+        """Leave only these keys pending."""
+        self.pending = {key: check for key, check in self.pending.items() if key in keys}
+
+    def once(self, result: Tally) -> dict[str, Mismatch]:
+        """Compare the pending keys once; count the good ones, return the others."""
+        look = self._look()
+        if isinstance(look, tuple):
+            return {"": self._mismatch("", *look)}
+        wrong = {}
+        for key, check in self.pending.items():
+            verdict, expected = look.judge(key, check)
+            if verdict is _Verdict.WRONG:
+                wrong[key] = self._mismatch(key, _words(look.values.get(key)), expected)
+            elif verdict is not _Verdict.NOTHING:
+                setattr(result, verdict, getattr(result, verdict) + 1)
+        for key in set(look.values) - set(self.view.keys):
+            wrong[key] = self._mismatch(key, _words(look.values[key]), "a key of the catalogue")
+        return wrong
+
+    def _mismatch(self, key: str, got: str, expected: str) -> Mismatch:
+        return Mismatch(self.view.name, shown(self.cgroup), key, got, expected)
+
+    def _look(self) -> _Look | tuple[str, str]:
+        """Read all that the checks need; else return what was got and what was expected."""
+        entry = self.view.entry
+        try:
+            # the native files come first: reading them makes the kernel add its counters up
+            before = self._natives()
+            text = self.files.read(self.cgroup, entry)
+            after = self._natives()
+            later = self.files.read(self.cgroup, entry)
+            if text is None or later is None:
+                return "absent", f"a file {entry}"
+            return _Look(self.view, before, parse(text), after, parse(later), self.seen)
+        except OSError as error:
+            return f"unreadable ({error.strerror})", "readable"
+        except NotAView as error:
+            return f"no view's text ({error})", "lines of a key and a value"
+
+    def _natives(self) -> dict[str, Number | None]:
+        """Return what the kernel's own files say now, and note it as seen."""
+        names = {check.file for check in self.pending.values() if check.file}
+        texts = {name: self.files.read(self.cgroup, name) for name in sorted(names)}
+        values = {
+            key: native_value(check, texts[check.file])
+            for key, check in self.pending.items()
+            if check.file
+        }
+        for key, value in values.items():
+            if value is not None:
+                self.seen.setdefault(key, []).append(value)
+        return values
 
 
-def _natives(files: Files, cgroup: str, checks: Mapping[str, KeyCheck]) -> dict[str, Number | None]:
-    names = {check.file for check in checks.values() if check.file}
-    texts = {name: files.read(cgroup, name) for name in sorted(names)}
-    return {
-        key: native_value(check, texts[check.file]) for key, check in checks.items() if check.file
-    }
-
-
-def _compare(
-    view: View, cgroup: str, files: Files, pending: Mapping[str, KeyCheck], result: Tally
-) -> dict[str, Mismatch]:
-    """Compare the pending keys once; count the good ones, return the others."""
-    look = _look(view, cgroup, files, pending)
-    if isinstance(look, tuple):
-        return {"": Mismatch(view.name, shown(cgroup), "", *look)}
-    wrong = {}
-    for key, check in pending.items():
-        verdict, expected = look.judge(key, check)
-        if verdict is _Verdict.WRONG:
-            got = look.values.get(key)
-            words = "absent" if got is None else str(plain(got))
-            wrong[key] = Mismatch(view.name, shown(cgroup), key, words, expected)
-        elif verdict is not _Verdict.NOTHING:
-            setattr(result, verdict, getattr(result, verdict) + 1)
-    for key in set(look.values) - set(view.keys):
-        words = str(plain(look.values[key]))
-        wrong[key] = Mismatch(view.name, shown(cgroup), key, words, "a key of the catalogue")
-    return wrong
-
-
-def _holds(check: KeyCheck, first: Number, got: Number, last: Number) -> bool:
-    if check.relation == "equal":
-        return first == got == last
-    return min(first, last) <= got <= max(first, last)
-
-
-def _expectation(check: KeyCheck, first: Number | None, last: Number | None) -> str:
-    name = f"{check.file} {check.key}".strip()
-    if first is None or last is None:
-        return f"absent, as there is no {name}"
-    if first == last:
-        return f"{plain(first)} as {name} says"
-    if check.relation == "equal":
-        return f"{name}, which changed from {plain(first)} to {plain(last)}"
-    return f"from {plain(min(first, last))} to {plain(max(first, last))} as {name} said around it"
+def _words(value: Number | None) -> str:
+    return "absent" if value is None else str(plain(value))
