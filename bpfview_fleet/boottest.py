@@ -33,6 +33,10 @@ CLANGS = ("clang-16", "clang")
 TIMEOUT_SECONDS = 300.0
 MEMORY_MIB = 1024
 
+# What a kernel has to prove: each of these needs a test that passed. Tests of anything else may
+# come beside them, but a rule without one, or with nothing but skipped ones, is not proved.
+REQUIRED = ("rule-1", "rule-2", "rule-3", "rule-4", "rule-5", "rule-6", "rule-7")
+
 # No message of lower urgency than the tests' own; no limit on how much the tests may say; a
 # kernel that fails must end QEMU and not sit there.
 COMMAND_LINE = (
@@ -42,7 +46,7 @@ COMMAND_LINE = (
 _RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
 _PLAN = re.compile(r"^1\.\.(\d+)$")
 _REASON = re.compile(r"^# (.+)$")
-_RULE = re.compile(r"^rule-[0-9]+: ")
+_RULE = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)+): ")
 _END = "# end of tests"
 
 
@@ -74,6 +78,13 @@ class Report:
     def count(self, outcome: str) -> int:
         """How many tests ended so."""
         return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def unproved(self) -> list[str]:
+        """The required rules of which no test passed."""
+        names = [_RULE.match(item.name) for item in self.results if item.outcome == "passed"]
+        proved = {name[1] for name in names if name}
+        return [rule for rule in REQUIRED if rule not in proved]
 
     @property
     def passed(self) -> bool:
@@ -132,6 +143,8 @@ def _mismatches(report: Report, planned: int | None, ended: bool) -> list[str]:
         problems.append("the tests did not run to their end")
     if not report.results:
         problems.append("no test ran")
+    elif report.unproved:
+        problems.append(f"no test passed for {', '.join(report.unproved)}")
     numbers = [result.number for result in report.results]
     if numbers != list(range(1, len(numbers) + 1)):
         problems.append(f"the results are not numbered 1 to {len(numbers)}")

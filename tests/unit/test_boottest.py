@@ -9,13 +9,19 @@ from bpfview_fleet import boottest
 from bpfview_fleet.accel import Acceleration
 from bpfview_fleet.boottest import Result, boot, judge, main, read_log
 
-GOOD = """\
+RULES = "".join(
+    f"[    1.{number:06}] ok {number} {rule}: it holds\n"
+    for number, rule in enumerate(boottest.REQUIRED, 1)
+)
+COUNT = len(boottest.REQUIRED)
+SKIPPED, LAST = COUNT + 1, COUNT + 2
+GOOD = f"""\
 [    0.000000] Linux version 6.1.192-bpfview-0123456789ab
 [    1.000000] KTAP version 1
-[    1.100000] ok 1 rule-1: what was never pinned in bpffs gives ENXIO
-[    1.200000] ok 2 rule-3: a security module is asked, and obeyed # SKIP no BPF LSM: -22
-[    1.300000] ok 3 rule-7: rmdir takes the entries with it
-[    1.400000] 1..3
+{RULES}\
+[    1.200000] ok {SKIPPED} rule-3: a security module is asked, and obeyed # SKIP no BPF LSM: -22
+[    1.300000] ok {LAST} rule-7: rmdir takes the entries with it
+[    1.400000] 1..{LAST}
 [    1.400000] # end of tests, 0 failed
 [    1.500000] reboot: Restarting system
 """
@@ -25,23 +31,43 @@ def test_a_good_log_passes() -> None:
     report = read_log(GOOD)
     assert report.passed
     assert report.problems == []
-    assert report.results[1] == Result(
-        2, "rule-3: a security module is asked, and obeyed", "skipped", "no BPF LSM: -22"
+    assert report.results[COUNT] == Result(
+        SKIPPED, "rule-3: a security module is asked, and obeyed", "skipped", "no BPF LSM: -22"
     )
-    assert report.summary() == "2 passed, 0 failed, 1 skipped"
+    assert report.summary() == f"{COUNT + 1} passed, 0 failed, 1 skipped"
+
+
+@pytest.mark.parametrize("rule", boottest.REQUIRED)
+def test_a_rule_that_was_only_skipped_is_not_proved(rule: str) -> None:
+    log = GOOD.replace(f"{rule}: it holds", f"{rule}: it holds # SKIP not here")
+    # The last test is of rule-7 too.
+    report = read_log(log.replace("rule-7: rmdir", "rule-1: rmdir" if rule != "rule-1" else "x-y:"))
+    assert not report.passed
+    assert f"no test passed for {rule}" in report.problems
+
+
+def test_rules_without_a_test_are_named_together() -> None:
+    report = read_log(GOOD.replace(" rule-2: ", " rule-1: ").replace(" rule-4: ", " rule-1: "))
+    assert not report.passed
+    assert report.problems == ["no test passed for rule-2, rule-4"]
+
+
+@pytest.mark.parametrize("name", ["rule-8", "rule-12", "link-update"])
+def test_tests_of_more_than_the_required_rules_may_come_beside_them(name: str) -> None:
+    assert read_log(GOOD.replace("rule-7: rmdir", f"{name}: rmdir")).passed
 
 
 def test_a_failed_test_fails_and_says_why() -> None:
-    log = GOOD.replace("ok 3 rule-7", "not ok 3 rule-7").replace(
-        "[    1.400000] 1..3", "[    1.3] # rule7.c:12: still there\n[    1.4] 1..3"
+    log = GOOD.replace(f"ok {LAST} rule-7", f"not ok {LAST} rule-7").replace(
+        f"[    1.400000] 1..{LAST}", f"[    1.3] # rule7.c:12: still there\n[    1.4] 1..{LAST}"
     )
     report = read_log(log)
     assert not report.passed
     assert report.problems == []
-    assert report.results[2].outcome == "failed"
-    assert report.results[2].reason == "rule7.c:12: still there"
-    assert "not ok 3 rule-7: rmdir" in str(report.results[2])
-    assert report.summary() == "1 passed, 1 failed, 1 skipped"
+    assert report.results[-1].outcome == "failed"
+    assert report.results[-1].reason == "rule7.c:12: still there"
+    assert f"not ok {LAST} rule-7: rmdir" in str(report.results[-1])
+    assert report.summary() == f"{COUNT} passed, 1 failed, 1 skipped"
 
 
 @pytest.mark.parametrize("log", ["", "\n", "  \r\n\n"])
@@ -55,10 +81,11 @@ def test_an_empty_log_fails(log: str) -> None:
     ("was", "now", "problem"),
     [
         ("[    1.400000] # end of tests, 0 failed\n", "", "did not run to their end"),
-        ("[    1.400000] 1..3\n", "", "None tests were announced and 3 reported"),
-        ("1..3", "1..4", "4 tests were announced and 3 reported"),
-        ("ok 2 rule-3", "ok 4 rule-3", "not numbered"),
-        ("ok 3 rule-7: ", "ok 3 ", "test 3 names no rule"),
+        (f"[    1.400000] 1..{LAST}\n", "", f"None tests were announced and {LAST} reported"),
+        (f"1..{LAST}", "1..99", f"99 tests were announced and {LAST} reported"),
+        (f"ok {SKIPPED} rule-3", "ok 99 rule-3", "not numbered"),
+        (f"ok {LAST} rule-7: ", f"ok {LAST} ", f"test {LAST} names no rule"),
+        (f"ok {LAST} rule-7: ", f"ok {LAST} Rule 7: ", f"test {LAST} names no rule"),
         ("KTAP version 1", "Bail out! the tests cannot start", "Bail out!"),
         ("KTAP version 1", "WARNING: CPU: 0 PID: 1 at a.c:1", "the kernel says: WARNING"),
         ("reboot: Restarting system", "BUG: KASAN: use-after-free in a", "the kernel says: BUG"),
@@ -81,7 +108,7 @@ def test_a_log_without_tests_fails() -> None:
 def test_only_skipped_tests_do_not_pass() -> None:
     log = "KTAP version 1\nok 1 rule-1: a # SKIP\n1..1\n# end of tests, 0 failed\n"
     report = read_log(log)
-    assert report.problems == []
+    assert report.problems == [f"no test passed for {', '.join(boottest.REQUIRED)}"]
     assert not report.passed
 
 
@@ -102,7 +129,7 @@ def test_trouble_with_the_machine_fails_a_good_log(tmp_path: Path) -> None:
     assert judge(log, None).passed
     report = judge(log, "the machine did not switch itself off within 5 s")
     assert not report.passed
-    assert report.summary() == "2 passed, 0 failed, 1 skipped, 1 problem"
+    assert report.summary() == f"{COUNT + 1} passed, 0 failed, 1 skipped, 1 problem"
 
 
 def _fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
