@@ -46,7 +46,7 @@ COMMAND_LINE = (
 _RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
 _PLAN = re.compile(r"^1\.\.(\d+)$")
 _REASON = re.compile(r"^# (.+)$")
-_RULE = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)+): ")
+_RULE = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): ")
 _END = "# end of tests"
 
 

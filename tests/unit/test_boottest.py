@@ -52,7 +52,7 @@ def test_rules_without_a_test_are_named_together() -> None:
     assert report.problems == ["no test passed for rule-2, rule-4"]
 
 
-@pytest.mark.parametrize("name", ["rule-8", "rule-12", "link-update"])
+@pytest.mark.parametrize("name", ["rule-8", "rule-12", "link-update", "unlink"])
 def test_tests_of_more_than_the_required_rules_may_come_beside_them(name: str) -> None:
     assert read_log(GOOD.replace("rule-7: rmdir", f"{name}: rmdir")).passed
 
