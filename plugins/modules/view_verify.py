@@ -16,7 +16,8 @@ description:
     compares nothing.
 options:
   settle_seconds:
-    description: How long to wait for files in cgroups younger than the last reconciliation.
+    description: How long a cgroup may be without its files, as those that came since the last
+      reconciliation are.
     type: float
     default: 75
 author:
@@ -50,8 +51,8 @@ views:
   description:
     - By view, how many files were read (C(read)), values C(compared) with the kernel's own, values
       that have no native file and were C(consistent), values the view left out (C(omitted)),
-      cgroups that C(vanished) meanwhile, and the C(mismatches), each with C(cgroup), C(key),
-      C(got) and C(expected).
+      cgroups that C(vanished) meanwhile, cgroups that came meanwhile and are too C(young) to have
+      their file, and the C(mismatches), each with C(cgroup), C(key), C(got) and C(expected).
   returned: always
   type: dict
 reasons:

@@ -105,7 +105,7 @@ def test_read_says_what_is_wrong(
 def test_verify_counts_and_fails(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _err = run(tree, capsys, "verify")
     assert status == 0
-    assert "memory: 3 files read, 2 values compared, 0 consistent, 0 wrong" in out
+    assert "memory: 3 files read, 2 values compared, 0 consistent, 0 wrong, 0 young" in out
     (tree.cgroups / "system.slice/ssh.service/memory.max").write_text("1\n")
     status, out, _err = run(tree, capsys, "verify", "--json")
     assert status == 1

@@ -15,7 +15,7 @@ from plugins.module_utils.bpfview import view_check, view_verify
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.view_check import Tally, check_view, native_value
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
-from tests.unit.view_fixture import FakeKernel, Tree
+from tests.unit.view_fixture import Tree
 
 MAX = KeyCheck("equal", "memory.max")
 USAGE = KeyCheck("bracketed", "memory.current")
@@ -251,17 +251,109 @@ def test_a_missing_file_and_a_selector_without_match_fail(tree: Tree) -> None:
     )
 
 
-def test_files_still_to_come_are_waited_for(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+class Clock:
+    """A clock that only goes on when somebody sleeps; what is given then happens."""
+
+    def __init__(self, happens: Callable[[float], None]) -> None:
+        self.now = 1000.0
+        self._happens = happens
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._happens(self.now - 1000)
+
+
+def serve(tree: Tree, cgroup: str, text: str = "m_bytes 4096\n") -> None:
+    folder = tree.cgroups / cgroup
+    folder.mkdir(exist_ok=True)
+    (folder / "memory.max").write_text("4096\n")
+    (folder / "view.memory").write_text(text)
+
+
+def settled(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, happens: Callable[[float], None]
+) -> tuple[view_verify.Verification, float]:
+    """Verify with a grace of 75 s; the result, and how long was waited."""
+    clock = Clock(happens)
+    monkeypatch.setattr(view_verify, "time", clock)
     view = tree.ship("m_bytes 4096\n", ["system.slice/*.service"], keys={"m_bytes": MAX})
-    tree.want(view)
+    return view_verify.verify(tree.host, (view,), 75), clock.now - 1000
 
-    def come(_seconds: float) -> None:
-        FakeKernel(tree)
-        for cgroup in ("system.slice/ssh.service", "system.slice/cron.service"):
-            (tree.cgroups / cgroup / "view.memory").write_text("m_bytes 4096\n")
 
-    monkeypatch.setattr(view_verify.time, "sleep", come)
-    assert view_verify.verify(tree.host, (view,), 60).reasons == ()
+def test_files_still_to_come_are_waited_for(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def come(passed: float) -> None:
+        if passed == 40:
+            serve(tree, "system.slice/ssh.service")
+            serve(tree, "system.slice/cron.service")
+
+    result, waited = settled(tree, monkeypatch, come)
+    assert (result.compared, result.reasons, waited) == (2, (), 40)
+
+
+def test_a_cgroup_that_comes_meanwhile_is_young_and_not_wrong(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def come(passed: float) -> None:
+        (tree.cgroups / f"system.slice/new{passed}.service").mkdir()
+        if passed == 3:
+            serve(tree, "system.slice/ssh.service")
+
+    serve(tree, "system.slice/cron.service")
+    result, waited = settled(tree, monkeypatch, come)
+    assert (result.compared, result.reasons, waited) == (2, (), 3)
+    assert result.facts()["views"]["memory"]["young"] == 3
+
+
+def test_a_cgroup_that_stays_without_its_file_fails_however_busy_the_host_is(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def come(passed: float) -> None:
+        (tree.cgroups / f"system.slice/new{passed}.service").mkdir()
+
+    serve(tree, "system.slice/cron.service")
+    result, waited = settled(tree, monkeypatch, come)
+    assert waited == 75
+    # of those that came, the first has been there for 74 s
+    assert result.reasons == (
+        "memory in system.slice/ssh.service: it is absent, expected a file view.memory",
+    )
+    assert result.tallies["memory"].young == 75
+
+
+def test_the_roots_file_is_looked_for_in_the_root(tree: Tree) -> None:
+    arrivals = view_verify._Arrivals(tree.host, 0.0)
+    assert arrivals.lacks("", "view.memory")
+    (tree.cgroups / "view.memory").write_text("")
+    assert not arrivals.lacks("", "view.memory")
+
+
+def test_a_cgroup_that_came_is_no_longer_young_when_its_time_is_over(tree: Tree) -> None:
+    arrivals = view_verify._Arrivals(tree.host, 0.0)
+    arrivals.note([])
+    arrivals.note(["system.slice/ssh.service"])
+    assert arrivals.lacks("system.slice/ssh.service", "view.memory")
+    assert not arrivals.is_young("system.slice/ssh.service")
+
+
+def test_a_cgroup_that_was_made_anew_is_young(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    restarted = tree.cgroups / "system.slice/ssh.service"
+    serve(tree, "system.slice/cron.service")
+    serve(tree, "system.slice/ssh.service")
+    kept = restarted.with_name("kept")
+
+    def restart(view: View, cgroup: str, files: view_check.Files) -> Tally:
+        if cgroup == "system.slice/ssh.service":
+            restarted.rename(kept)  # so that its inode number is not used again
+            restarted.mkdir()
+        return check_view(view, cgroup, files)
+
+    monkeypatch.setattr(view_verify, "check_view", restart)
+    result, waited = settled(tree, monkeypatch, lambda _passed: None)
+    assert (result.compared, result.reasons, waited) == (1, (), 0)
+    assert result.tallies["memory"].young == 1
 
 
 def test_nothing_deployed_is_an_error(tree: Tree) -> None:

@@ -124,10 +124,10 @@ def _values(text: str) -> dict[str, int | str]:
 def _verify(host: Host, options: argparse.Namespace) -> int:
     views = _listed(host)
     view_apply.check_host(host)
-    result = view_verify.verify(host, views)
+    result = view_verify.verify(host, views, view_verify.SETTLE)
     lines = [
         f"{name}: {tally.read} files read, {tally.compared} values compared,"
-        f" {tally.consistent} consistent, {len(tally.mismatches)} wrong"
+        f" {tally.consistent} consistent, {len(tally.mismatches)} wrong, {tally.young} young"
         for name, tally in result.tallies.items()
     ]
     _print(options, result.facts(), [*lines, *result.reasons])

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,12 @@ from .cgroup_tree import ROOT
 from .errors import BpfviewError
 from .host_layout import Host
 from .view_check import Files, Tally, check_view
+from .view_pins import entry_path
 from .views_desired import View
+from .views_units import INTERVAL
 
+# How long a cgroup may be without its files: until the next reconciliation is through.
+SETTLE = INTERVAL + 15  # seconds
 _TICK = 1.0  # seconds between looks for files that are still to come
 
 
@@ -40,26 +45,77 @@ class Verification:
         }
 
 
+class _Arrivals:
+    """Which cgroups came while we looked: a file that they lack may still be on its way.
+
+    A cgroup is known by its inode number too, for one that is made anew has the name of the former.
+    What was there at the first look is as old as can be, for nobody can say how old it is.
+    """
+
+    def __init__(self, host: Host, grace: float) -> None:
+        self._root = host.path(ROOT)
+        self._grace = grace
+        self._since: dict[tuple[str, int], float] = {}
+        self._looked = False
+
+    def note(self, cgroups: Iterable[str]) -> None:
+        """Remember the cgroups of one look."""
+        now = time.monotonic() if self._looked else -math.inf
+        for cgroup in cgroups:
+            inode = self._inode(cgroup)
+            if inode is not None:
+                self._since.setdefault((cgroup, inode), now)
+        self._looked = True
+
+    def lacks(self, cgroup: str, entry: str) -> bool:
+        """Tell whether a cgroup is there without the file."""
+        return self._inode(cgroup) is not None and self._inode(entry_path(cgroup, entry)) is None
+
+    def is_young(self, cgroup: str) -> bool:
+        """Tell whether a cgroup came less than the grace ago."""
+        now = time.monotonic()
+        return now - self._since.get((cgroup, self._inode(cgroup) or 0), now) < self._grace
+
+    def _inode(self, path: str) -> int | None:
+        try:
+            return (self._root / path).stat().st_ino
+        except OSError:
+            return None
+
+
 def verify(host: Host, views: Sequence[View], settle_seconds: float = 0) -> Verification:
     """Compare every wanted view in every selected cgroup.
 
-    A cgroup may be younger than the last reconciliation: ``settle_seconds`` is how long to wait for
-    files that are missing. Raises BpfviewError if nothing is wanted or the host cannot have views.
+    ``settle_seconds`` is how long a cgroup may be without its files: the agent looks for new ones
+    from time to time. So long, files that are missing at first are waited for, and a cgroup that
+    comes meanwhile is counted as young instead of wrong. Raises BpfviewError if nothing is wanted
+    or the host cannot have views.
     """
     if not views:
         raise BpfviewError(
             "No views are deployed on this host, so there is nothing to verify",
             "Deploy them: ansible-playbook -i inventory playbooks/views.yml",
         )
-    _await_files(host, views, settle_seconds)
-    found = view_host.targets(host, views)
+    arrivals = _Arrivals(host, settle_seconds)
+    found = _await_files(host, views, arrivals, settle_seconds)
     files = Files(host.path(ROOT))
     tallies = {}
     for view in views:
         tally = tallies[view.name] = Tally()
         for cgroup in found.cgroups[view.name]:
-            tally.add(check_view(view, cgroup, files))
+            tally.add(_compare(view, cgroup, files, arrivals))
     return Verification(tallies, tuple(_reasons(tallies, found)))
+
+
+def _compare(view: View, cgroup: str, files: Files, arrivals: _Arrivals) -> Tally:
+    def awaits() -> bool:
+        return arrivals.lacks(cgroup, view.entry) and arrivals.is_young(cgroup)
+
+    if awaits():
+        return Tally(young=1)
+    tally = check_view(view, cgroup, files)
+    # or it was made anew while we read
+    return Tally(young=1) if tally.mismatches and awaits() else tally
 
 
 def _reasons(tallies: dict[str, Tally], found: view_host.Targets) -> list[str]:
@@ -74,17 +130,19 @@ def _reasons(tallies: dict[str, Tally], found: view_host.Targets) -> list[str]:
     return reasons
 
 
-def _await_files(host: Host, views: Sequence[View], seconds: float) -> None:
+def _await_files(
+    host: Host, views: Sequence[View], arrivals: _Arrivals, seconds: float
+) -> view_host.Targets:
+    """Wait for the files of those cgroups that are no longer young; return what is selected."""
     end = time.monotonic() + seconds
-    while _some_missing(host, views) and time.monotonic() < end:
+    while True:
+        found = view_host.targets(host, views)
+        arrivals.note({cgroup for cgroups in found.cgroups.values() for cgroup in cgroups})
+        missing = any(
+            arrivals.lacks(cgroup, view.entry) and not arrivals.is_young(cgroup)
+            for view in views
+            for cgroup in found.cgroups[view.name]
+        )
+        if not missing or time.monotonic() >= end:
+            return found
         time.sleep(_TICK)
-
-
-def _some_missing(host: Host, views: Sequence[View]) -> bool:
-    root = host.path(ROOT)
-    cgroups = view_host.targets(host, views).cgroups
-    return any(
-        not (root / cgroup / view.entry).exists() and (root / cgroup).is_dir()
-        for view in views
-        for cgroup in cgroups[view.name]
-    )
