@@ -6,7 +6,7 @@ import pytest
 from plugins.module_utils.bpfview.kernel_record import Trial
 from plugins.module_utils.bpfview.kernel_verdict import Verdict, judge, missing_arguments
 from plugins.module_utils.bpfview.kernel_wanted import WantedKernel
-from plugins.module_utils.bpfview.running_kernel import RunningKernel
+from plugins.module_utils.bpfview.running_kernel import TAINT_FAULTS, RunningKernel
 
 WANTED = WantedKernel("6.1-new", "bb")
 ENTRY = ("root=UUID=1", "ro", "panic=30")
@@ -19,7 +19,12 @@ TRIAL = Trial("6.1-new", "bb", "entry", "boot-1", 0, "6.1-old")
     [
         ({}, TRIAL, Verdict.PROMOTED, None),
         ({}, None, Verdict.PROMOTED, None),
-        ({"taint": 1 << 12}, replace(TRIAL, taint_before=1 << 12), Verdict.PROMOTED, None),
+        # an out-of-tree, an unsigned, a proprietary and a staging module
+        ({"taint": 4096}, TRIAL, Verdict.PROMOTED, None),
+        ({"taint": 8192}, TRIAL, Verdict.PROMOTED, None),
+        ({"taint": 1 | 1 << 10}, None, Verdict.PROMOTED, None),
+        # without a trial the entry may be newer than the boot
+        ({"arguments": ("ro",)}, None, Verdict.PROMOTED, None),
         ({"release": "6.1-old"}, TRIAL, Verdict.FELL_BACK, "went back"),
         ({"release": "6.1-old"}, None, Verdict.WRONG_KERNEL, "runs 6.1-old, expected was 6.1-new"),
         ({"release": "6.1-third"}, TRIAL, Verdict.WRONG_KERNEL, "6.1-third"),
@@ -39,9 +44,13 @@ TRIAL = Trial("6.1-new", "bb", "entry", "boot-1", 0, "6.1-old")
             {"taint": 1 << 9},
             replace(TRIAL, taint_before=1 << 9),
             Verdict.WRONG_KERNEL,
-            "bit 9: warning",
+            "the kernel before it was as well: 512 (bit 9: warning)",
         ),
-        ({"taint": 1 << 12}, TRIAL, Verdict.WRONG_KERNEL, "4096"),
+        *(
+            ({"taint": 8192 | 1 << bit}, trial, Verdict.WRONG_KERNEL, f"bit {bit}: {word}")
+            for bit, word in TAINT_FAULTS.items()
+            for trial in (TRIAL, None)
+        ),
     ],
 )
 def test_verdicts(change, trial, verdict, reason):

@@ -6,13 +6,20 @@ from plugins.module_utils.bpfview.host_layout import Host
 from tests.unit.fake_host import btf, notes
 
 
-def test_build_id_is_found_behind_other_notes():
-    assert running_kernel.build_id(notes("ab" * 20)) == "ab" * 20
-
-
-@pytest.mark.parametrize("data", [b"", b"\0" * 8, notes("ab" * 20)[:24]])
-def test_no_build_id(data):
-    assert running_kernel.build_id(data) == ""
+@pytest.mark.parametrize(
+    ("data", "build_id"),
+    [
+        (notes("ab" * 20), "ab" * 20),  # behind another note
+        (notes("ab" * 20)[:24], ""),
+        (b"\0" * 8, ""),
+        (None, ""),
+    ],
+)
+def test_build_id_of_the_running_kernel(tmp_path, data, build_id):
+    if data is not None:
+        (tmp_path / "sys/kernel").mkdir(parents=True)
+        (tmp_path / "sys/kernel/notes").write_bytes(data)
+    assert running_kernel.read(Host(tmp_path), "f").build_id == build_id
 
 
 def test_function_in_btf():

@@ -9,9 +9,7 @@ from enum import Enum
 
 from .kernel_record import Trial
 from .kernel_wanted import WantedKernel
-from .running_kernel import TAINT_FAULTS, RunningKernel, taint_words
-
-_FAULT_MASK = sum(1 << bit for bit in TAINT_FAULTS)
+from .running_kernel import RunningKernel, faults, taint_words
 
 
 class Verdict(str, Enum):  # noqa: UP042 - StrEnum needs Python 3.11, hosts may be older
@@ -42,8 +40,8 @@ def judge(
 ) -> Judgement:
     """Judge the running kernel.
 
-    ``trial`` is what was recorded before the reboot, if there was one, ``function`` what BTF must
-    describe, ``arguments`` the command line of the kernel's boot entry.
+    ``trial`` is what was recorded before the trial boot, None if the kernel is not on trial;
+    ``function`` is what BTF must describe, ``arguments`` the command line of its boot entry.
     """
     if trial and trial.release == wanted.release and trial.boot_id_before == running.boot_id:
         return Judgement(
@@ -75,15 +73,18 @@ def _identity(
         )
     if not running.has_function:
         reasons.append(f"the BTF of {running.release} does not describe {function}")
-    lacking = missing_arguments(arguments, running.arguments)
+    # Without a trial boot the entry may have changed since this kernel was started.
+    lacking = missing_arguments(arguments, running.arguments) if trial else []
     if lacking:
         reasons.append(
             f"its command line lacks {' '.join(lacking)}, so it was not started by its boot entry"
         )
-    tolerated = trial.taint_before & ~_FAULT_MASK if trial else 0
-    new_taint = running.taint & ~tolerated
-    if new_taint:
-        reasons.append(f"the kernel is tainted: {taint_words(new_taint)}")
+    # A boot starts without taint, so a fault is this kernel's even if the former one had it too.
+    if faults(running.taint):
+        reason = f"the kernel is tainted: {taint_words(running.taint)}"
+        before = faults(trial.taint_before) if trial else 0
+        also = f"; the kernel before it was as well: {taint_words(before)}" if before else ""
+        reasons.append(reason + also)
     return reasons
 
 

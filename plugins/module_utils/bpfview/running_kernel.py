@@ -7,15 +7,18 @@ import os
 import struct
 from dataclasses import asdict, dataclass
 
+from . import elf
 from .host_layout import Host
 
-_NT_GNU_BUILD_ID = 3
 _BTF_MAGIC = 0xEB9F
 _BTF_FUNC = 12
 _BTF_LINKAGES = 3  # static, global, extern
 
-# Bits of /proc/sys/kernel/tainted that say something went wrong while this kernel ran.
+# Bits of /proc/sys/kernel/tainted that say something went wrong while this kernel ran, by the
+# kernel's admin-guide/tainted-kernels. The others tell what somebody loaded into it, overrode or
+# asked for (a proprietary, out-of-tree, unsigned or staging module, an ACPI table).
 TAINT_FAULTS = {4: "machine check", 5: "bad page", 7: "oops", 9: "warning", 14: "soft lockup"}
+_FAULT_MASK = sum(1 << bit for bit in TAINT_FAULTS)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def read(host: Host, function: str) -> RunningKernel:
     """Read the identity; ``function`` is the kernel function whose BTF is looked for."""
     return RunningKernel(
         release=host.text("/proc/sys/kernel/osrelease").strip() or os.uname().release,
-        build_id=build_id(_bytes(host, "/sys/kernel/notes")),
+        build_id=elf.gnu_build_id(_bytes(host, "/sys/kernel/notes")) or "",
         boot_id=host.text("/proc/sys/kernel/random/boot_id").strip(),
         arguments=tuple(host.text("/proc/cmdline").split()),
         taint=int(host.text("/proc/sys/kernel/tainted").strip() or 0),
@@ -51,19 +54,6 @@ def _bytes(host: Host, absolute: str) -> bytes:
         return host.path(absolute).read_bytes()
     except OSError:
         return b""
-
-
-def build_id(notes: bytes) -> str:
-    """Return the GNU build id in a block of ELF notes, or an empty string."""
-    offset = 0
-    while offset + 12 <= len(notes):
-        name_size, data_size, kind = struct.unpack_from("=III", notes, offset)
-        name_at = offset + 12
-        data_at = name_at + (name_size + 3 & ~3)
-        if kind == _NT_GNU_BUILD_ID and notes[name_at : name_at + name_size] == b"GNU\0":
-            return notes[data_at : data_at + data_size].hex()
-        offset = data_at + (data_size + 3 & ~3)
-    return ""
 
 
 def btf_has_function(btf: bytes, function: str) -> bool:
@@ -92,6 +82,11 @@ def btf_has_function(btf: bytes, function: str) -> bool:
                 return True
             position = btf.find(pattern, position + 1, types + type_size)
     return False
+
+
+def faults(mask: int) -> int:
+    """Return the part of a taint mask that says that something went wrong."""
+    return mask & _FAULT_MASK
 
 
 def taint_words(mask: int) -> str:
