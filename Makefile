@@ -40,7 +40,7 @@ lint: venv ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	mypy
 	yamllint --strict .
 	ansible-lint --offline --strict
-	shellcheck tools/install-debian-packages .ci/run
+	shellcheck tools/install-debian-packages .ci/run bpfview_fleet/lab/rootfs/usr/lib/lab-vm/*
 
 unit: venv ## Unit tests
 	python -m pytest tests/unit

@@ -74,7 +74,7 @@ def lab_lock(layout: Layout) -> Iterator[None]:
         yield
 
 
-def up(
+def up(  # noqa: PLR0913 - what the command line offers
     layout: Layout,
     wanted: Sequence[Wanted],
     say: Say,
