@@ -39,7 +39,7 @@ _PARALLEL = "hosts asked at once"
     },
     iterable=["extra_vars"],
 )
-def rollout(  # noqa: PLR0913 - a task's options are its arguments
+def rollout(  # noqa: PLR0913, PLR0917 - a task's options are its arguments
     _context: Context,
     inventory: str | None = None,
     limit: str | None = None,
@@ -113,7 +113,7 @@ def status(
         "parallel": _PARALLEL,
     },
 )
-def read(  # noqa: PLR0913 - a task's options are its arguments
+def read(  # noqa: PLR0913, PLR0917 - a task's options are its arguments
     _context: Context,
     view: str,
     cgroup: str | None = None,

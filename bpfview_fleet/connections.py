@@ -244,7 +244,7 @@ def _target(inventory: Inventory, name: str) -> Target:
 def _render(host: str, key: str, text: str, variables: Mapping[str, Any]) -> str:
     if "{{" not in text:
         return text
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
     try:
         return environment.from_string(text).render(variables)
     except jinja2.TemplateError as error:
