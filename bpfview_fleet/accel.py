@@ -44,16 +44,6 @@ class Acceleration:
         return f"{self.name}{slow}: {self.reason}"
 
 
-def accel_args(kernel: Path | None = None) -> list[str]:
-    """QEMU arguments for the fastest accelerator that is proved to work here."""
-    return detect(kernel).args()
-
-
-def accel_name(kernel: Path | None = None) -> str:
-    """``kvm`` or ``tcg``."""
-    return detect(kernel).name
-
-
 def detect(kernel: Path | None = None) -> Acceleration:
     """Find the accelerator; if no answer is remembered, ``kernel`` is booted to prove one.
 

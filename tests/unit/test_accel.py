@@ -44,7 +44,7 @@ def test_a_refusal_means_tcg_and_says_why(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_no_device_needs_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accel, "_KVM", tmp_path / "absent")
-    assert accel.accel_args() == ["-accel", "tcg,thread=multi"]
+    assert accel.detect().args() == ["-accel", "tcg,thread=multi"]
 
 
 def test_the_answer_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,11 +53,11 @@ def test_the_answer_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     boot = f'echo x >>{calls}; echo "VFS: Unable to mount root fs"'
     script = f"case $1 in --version) echo 7;; *) {boot};; esac"
     fake_qemu(tmp_path, monkeypatch, script)
-    assert accel.accel_name(tmp_path / "kernel") == "kvm"
-    assert accel.accel_name() == "kvm"
+    assert accel.detect(tmp_path / "kernel").name == "kvm"
+    assert accel.detect().name == "kvm"
     assert calls.read_text() == "x\n"
     accel.forget()
-    assert accel.accel_name(tmp_path / "kernel") == "kvm"
+    assert accel.detect(tmp_path / "kernel").name == "kvm"
     assert calls.read_text() == "x\nx\n"
 
 
