@@ -16,14 +16,16 @@ struct test {
 };
 
 struct test_case {
-	const char *rule;	/* "rule-1" and so on */
+	const char *rule;	/* "rule-1" and so on, or the extension's name */
 	const char *what;
 	void (*run)(struct test *t);
 };
 
 /* One list for each rule, ended by an empty case. */
 extern const struct test_case rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
-			      rule_6[], rule_7[];
+			      rule_6[], rule_7[], rule_8[], rule_9[],
+			      unlink_cases[], link_update[], sleepable[],
+			      subtree[];
 
 /* Print one line to the kernel log, where nothing can cut it in two. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -12,7 +13,8 @@
 #include "objects.h"
 
 int obj_fd[NR_KINDS];
-int maybe_fd, long_fd, held_fd;
+int maybe_fd, long_fd, held_fd, flushed_fd;
+int maybe_prog_fd, held_prog_fd, no_view_prog_fd, flushed_prog_fd;
 volatile struct control *control;
 
 const char * const kind_name[NR_KINDS] = {
@@ -23,6 +25,7 @@ const char * const kind_name[NR_KINDS] = {
 };
 
 static int attach_type, link_type, target_id;
+static unsigned int subtree_flag;
 static int show_id_fd;
 
 static int enum_value(const struct btf *btf, const char *type, const char *name)
@@ -42,9 +45,25 @@ static int enum_value(const struct btf *btf, const char *type, const char *name)
 	return -ENOENT;
 }
 
+/* The value of a constant that is its enum's only one, the enum having no name. */
+static int lone_constant(const struct btf *btf, const char *name)
+{
+	const struct btf_type *t;
+	int id, n = btf__type_cnt(btf);
+
+	for (id = 1; id < n; id++) {
+		t = btf__type_by_id(btf, id);
+		if (btf_is_enum(t) && btf_vlen(t) == 1 &&
+		    !strcmp(btf__name_by_offset(btf, btf_enum(t)->name_off), name))
+			return btf_enum(t)->val;
+	}
+	return -ENOENT;
+}
+
 static int read_kernel_btf(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
+	int flag;
 
 	if (!btf) {
 		say("# the kernel has no BTF: %s", strerror(errno));
@@ -53,13 +72,16 @@ static int read_kernel_btf(void)
 	attach_type = enum_value(btf, "bpf_attach_type", "BPF_TRACE_VIEW");
 	link_type = enum_value(btf, "bpf_link_type", "BPF_LINK_TYPE_VIEW");
 	target_id = btf__find_by_name_kind(btf, "bpf_view_cgroup", BTF_KIND_FUNC);
+	flag = lone_constant(btf, "BPF_F_VIEW_SUBTREE");
 	btf__free(btf);
-	if (attach_type < 0 || link_type < 0 || target_id < 0) {
+	if (attach_type < 0 || link_type < 0 || target_id < 0 || flag < 0) {
 		say("# this kernel has no views: its BTF lacks %s",
 		    attach_type < 0 ? "BPF_TRACE_VIEW" :
-		    link_type < 0 ? "BPF_LINK_TYPE_VIEW" : "bpf_view_cgroup");
+		    link_type < 0 ? "BPF_LINK_TYPE_VIEW" :
+		    target_id < 0 ? "bpf_view_cgroup" : "BPF_F_VIEW_SUBTREE");
 		return -ENOENT;
 	}
+	subtree_flag = flag;
 	return 0;
 }
 
@@ -67,8 +89,8 @@ static int prepare_view(struct bpf_program *prog, struct bpf_prog_load_opts *opt
 			long cookie)
 {
 	(void)prog;
-	(void)cookie;
 	opts->attach_btf_id = target_id;
+	opts->prog_flags |= cookie;
 	return 0;
 }
 
@@ -80,15 +102,27 @@ static int register_views(void)
 
 	ret = libbpf_register_prog_handler("view+", BPF_PROG_TYPE_TRACING,
 					   attach_type, &opts);
+	if (ret < 0)
+		return ret;
+	opts.cookie = BPF_F_SLEEPABLE;
+	ret = libbpf_register_prog_handler("view.s+", BPF_PROG_TYPE_TRACING,
+					   attach_type, &opts);
 	return ret < 0 ? ret : 0;
+}
+
+static int program(struct bpf_object *obj, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	return prog ? bpf_program__fd(prog) : -ENOENT;
 }
 
 static int link_to(struct bpf_object *obj, const char *name, int type)
 {
-	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+	int prog_fd = program(obj, name);
 	int fd;
 
-	fd = prog ? bpf_link_create(bpf_program__fd(prog), 0, type, NULL) : -ENOENT;
+	fd = prog_fd < 0 ? prog_fd : bpf_link_create(prog_fd, 0, type, NULL);
 	if (fd < 0)
 		say("# cannot link to %s: %s", name, strerror(-fd));
 	return fd;
@@ -129,7 +163,11 @@ int load_objects(void)
 		say("# cannot load the views: %s", strerror(-err));
 		return err;
 	}
-	show_id_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "show_id"));
+	show_id_fd = program(obj, "show_id");
+	maybe_prog_fd = program(obj, "maybe");
+	held_prog_fd = program(obj, "held");
+	no_view_prog_fd = program(obj, "no_view");
+	flushed_prog_fd = program(obj, "flushed");
 	obj_fd[PROG] = show_id_fd;
 	obj_fd[MAP] = bpf_object__find_map_fd_by_name(obj, "some_map");
 	obj_fd[VIEW_LINK] = link_to(obj, "show_id", attach_type);
@@ -137,10 +175,11 @@ int load_objects(void)
 	maybe_fd = link_to(obj, "maybe", attach_type);
 	long_fd = link_to(obj, "show_long", attach_type);
 	held_fd = link_to(obj, "held", attach_type);
+	flushed_fd = link_to(obj, "flushed", attach_type);
 	for (i = 0; i < NR_KINDS; i++)
 		if (obj_fd[i] < 0)
 			return obj_fd[i];
-	if (maybe_fd < 0 || long_fd < 0 || held_fd < 0)
+	if (maybe_fd < 0 || long_fd < 0 || held_fd < 0 || flushed_fd < 0)
 		return -EINVAL;
 	return map_control(obj);
 }
@@ -216,4 +255,21 @@ int view_link_type(void)
 int pin(int fd, const char *where)
 {
 	return bpf_obj_pin(fd, where);
+}
+
+/* libbpf's own call takes no flags, or not these. */
+int pin_with_flags(int fd, const char *where, unsigned int flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (unsigned long)where;
+	attr.bpf_fd = fd;
+	attr.file_flags = flags;
+	return syscall(__NR_bpf, BPF_OBJ_PIN, &attr, sizeof(attr)) ? -errno : 0;
+}
+
+int pin_subtree(int fd, const char *where)
+{
+	return pin_with_flags(fd, where, subtree_flag);
 }

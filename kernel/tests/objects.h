@@ -9,7 +9,8 @@ enum kind { PROG, MAP, VIEW_LINK, OTHER_LINK, NR_KINDS };
 
 extern int obj_fd[NR_KINDS];		/* one object of each kind */
 extern const char * const kind_name[NR_KINDS];
-extern int maybe_fd, long_fd, held_fd;	/* links to other views */
+extern int maybe_fd, long_fd, held_fd, flushed_fd;	/* links to other views */
+extern int maybe_prog_fd, held_prog_fd, no_view_prog_fd, flushed_prog_fd;
 extern volatile struct control *control;
 
 /* Returns 0, or a negative errno after saying what is wrong. */
@@ -20,7 +21,7 @@ void let_readers_go(void);
 
 /* A new link to the view show_id, or a negative errno. */
 int new_view_link(void);
-/* Load one program of refused.bpf.o. Returns 0 or a negative errno. */
+/* Load and drop one program of refused.bpf.o. Returns 0 or a negative errno. */
 int load_refused(const char *name);
 /* Load and attach deny.bpf.o until the process ends. */
 int deny_by_lsm(void);
@@ -30,5 +31,8 @@ int view_link_type(void);
 
 /* BPF_OBJ_PIN, in bpffs or in a cgroup. Returns 0 or a negative errno. */
 int pin(int fd, const char *where);
+int pin_with_flags(int fd, const char *where, unsigned int flags);
+/* With BPF_F_VIEW_SUBTREE: in a cgroup and all below it. */
+int pin_subtree(int fd, const char *where);
 
 #endif

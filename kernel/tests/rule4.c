@@ -164,6 +164,7 @@ static void not_an_object(struct test *t)
 static void verifier_refuses(struct test *t)
 {
 	(void)t;
+	EXPECT(load_refused("returns_1") == 0, "a view may not return 1");
 	EXPECT(load_refused("returns_2") == -EINVAL, "a view may return 2");
 	EXPECT(load_refused("returns_negative") == -EINVAL, "a view may return -1");
 	EXPECT(load_refused("third_argument") == -EACCES, "a view may have 3 arguments");

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -385,115 +384,6 @@ static void rmdir_waits(struct test *t)
 	waits_for_reader(&r);
 }
 
-/* Processes that do one thing each over and over, for as long as RACE_SECONDS. */
-#define RACE_SECONDS	3
-
-struct race {
-	struct test *t;
-	time_t end;
-};
-
-static bool racing(struct race *race)
-{
-	return time(NULL) < race->end;
-}
-
-static int race_pin(void *arg)
-{
-	struct race *race = arg;
-
-	while (racing(race)) {
-		pin(obj_fd[VIEW_LINK], path("%s/pin", race->t->pins));
-		remove_file(path("%s/pin", race->t->pins));
-	}
-	return 0;
-}
-
-static int race_expose(void *arg)
-{
-	struct race *race = arg;
-	int ret;
-
-	while (racing(race)) {
-		ret = pin(obj_fd[VIEW_LINK], path("%s/view.x", race->t->cg));
-		if (ret && ret != -ENXIO && ret != -EEXIST)
-			return ret;
-	}
-	return 0;
-}
-
-static int race_remove(void *arg)
-{
-	struct race *race = arg;
-	int ret;
-
-	while (racing(race)) {
-		ret = write_text(path("%s/view.x", race->t->cg), "rm");
-		if (ret && ret != -ENOENT && ret != -ENODEV)
-			return ret;
-	}
-	return 0;
-}
-
-static int race_read(void *arg)
-{
-	struct race *race = arg;
-	char text[64], want[64];
-	int ret;
-
-	snprintf(want, sizeof(want), "id %llu\n", inode_of(race->t->cg));
-	while (racing(race)) {
-		ret = read_text(path("%s/view.x", race->t->cg), text, sizeof(text));
-		if (ret < 0 && ret != -ENOENT && ret != -ENODEV)
-			return ret;
-		if (ret >= 0 && strcmp(text, want))
-			return -EBADMSG;
-	}
-	return 0;
-}
-
-static int race_rmdir(void *arg)
-{
-	struct race *race = arg;
-	const char *child = path("%s/child", race->t->cg);
-	const char *entry = path("%s/view.x", child);
-	int ret;
-
-	while (racing(race)) {
-		ret = make_dir(child);
-		if (ret)
-			return ret;
-		pin(obj_fd[VIEW_LINK], entry);
-		ret = remove_dir(child);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static void all_at_once(struct test *t)
-{
-	int (*const calls[])(void *arg) = {
-		race_pin, race_pin, race_expose, race_remove, race_remove, race_read,
-		race_read, race_rmdir,
-	};
-	struct race race = { .t = t, .end = time(NULL) + RACE_SECONDS };
-	pid_t pids[ARRAY_SIZE(calls)];
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(calls); i++)
-		pids[i] = start(calls[i], &race);
-	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		int ret = finish(pids[i]);
-
-		EXPECT(!ret, "process %u ends with %d", i, ret);
-	}
-	remove_file(path("%s/pin", t->pins));
-	EXPECT(none_there(t), "an entry is left without a pin");
-	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
-	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/view.x", t->cg)));
-}
-
 const struct test_case rule_7[] = {
 	{ "rule-7", "the unpin removes the entries in all cgroups", unpin },
 	{ "rule-7", "the first of two pins takes nothing with it", two_pins },
@@ -513,6 +403,5 @@ const struct test_case rule_7[] = {
 	{ "rule-7", "rm waits for a reader inside the view", removal_waits },
 	{ "rule-7", "the unpin waits for a reader inside the view", unpin_waits },
 	{ "rule-7", "rmdir waits for a reader inside the view", rmdir_waits },
-	{ "rule-7", "all of it at once leaves nothing behind", all_at_once },
 	{}
 };

@@ -16,9 +16,20 @@ struct kernfs_node {
 	__u64 id;
 } __attribute__((preserve_access_index));
 
+struct task_cputime {
+	__u64 sum_exec_runtime;
+} __attribute__((preserve_access_index));
+
+struct cgroup_base_stat {
+	struct task_cputime cputime;
+} __attribute__((preserve_access_index));
+
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_base_stat bstat;
 } __attribute__((preserve_access_index));
+
+extern void cgroup_rstat_flush(struct cgroup *cgroup) __ksym;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
@@ -85,6 +96,15 @@ int BPF_PROG(held, struct seq_file *seq, struct cgroup *cgroup)
 	bpf_loop(1 << 20, stay_on, &deadline, 0);
 	control.done = 1;
 	BPF_SEQ_PRINTF(seq, "held\n");
+	return 0;
+}
+
+/* Without the flush it shows what was last gathered, which may be nothing. */
+SEC("view.s/cgroup")
+int BPF_PROG(flushed, struct seq_file *seq, struct cgroup *cgroup)
+{
+	cgroup_rstat_flush(cgroup);
+	BPF_SEQ_PRINTF(seq, "%llu\n", cgroup->bstat.cputime.sum_exec_runtime / 1000);
 	return 0;
 }
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rule 8: what is removed is freed at once and not with the unpin. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "harness.h"
+#include "objects.h"
+
+#define ROUNDS_BEFORE	500
+#define ROUNDS		4000
+/* A node of kernfs and an entry together take more than 150 bytes a round. */
+#define ALLOWED_KIB	300
+
+static long meminfo(const char *key)
+{
+	char text[4096], *at;
+
+	if (read_text("/proc/meminfo", text, sizeof(text)) < 0)
+		return -1;
+	at = strstr(text, key);
+	return at ? atol(at + strlen(key)) : -1;
+}
+
+/* Slab memory in KiB once dead cgroups are freed, which takes them a moment. */
+static long slab(void)
+{
+	char text[256];
+	int tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		if (read_text(CGROUP2 "/cgroup.stat", text, sizeof(text)) > 0 &&
+		    strstr(text, "nr_dying_descendants 0\n"))
+			break;
+		usleep(10000);
+	}
+	/* Two grace periods and the work that follows them. */
+	usleep(300000);
+	return meminfo("Slab:");
+}
+
+/* KASAN keeps what was freed, to see who still uses it. */
+static bool kernel_keeps_freed(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+
+	while (symbols && !found && fgets(line, sizeof(line), symbols))
+		found = strstr(line, " kasan_report\n");
+	if (symbols)
+		fclose(symbols);
+	return found;
+}
+
+static void rounds(struct test *t, int nr, int (*expose)(struct test *t),
+		   int (*end)(struct test *t))
+{
+	while (nr--) {
+		EXPECT_OK(expose(t));
+		EXPECT_OK(end(t));
+	}
+}
+
+static void stays_flat(struct test *t, int (*expose)(struct test *t),
+		       int (*end)(struct test *t))
+{
+	long before, after;
+
+	if (kernel_keeps_freed())
+		skip("KASAN keeps freed memory");
+	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
+	rounds(t, ROUNDS_BEFORE, expose, end);
+	before = slab();
+	rounds(t, ROUNDS, expose, end);
+	after = slab();
+	EXPECT(before > 0 && after > 0, "no Slab: in /proc/meminfo");
+	EXPECT(after - before < ALLOWED_KIB, "%d rounds cost %ld KiB", ROUNDS,
+	       after - before);
+}
+
+static int expose_in_child(struct test *t)
+{
+	const char *child = path("%s/child", t->cg);
+
+	return make_dir(child) ?: pin(obj_fd[VIEW_LINK], path("%s/view.x", child));
+}
+
+static int remove_child(struct test *t)
+{
+	return remove_dir(path("%s/child", t->cg));
+}
+
+static void with_cgroups(struct test *t)
+{
+	stays_flat(t, expose_in_child, remove_child);
+}
+
+static int expose_here(struct test *t)
+{
+	return pin(obj_fd[VIEW_LINK], path("%s/view.x", t->cg));
+}
+
+static int remove_here(struct test *t)
+{
+	return write_text(path("%s/view.x", t->cg), "rm");
+}
+
+static void with_rm(struct test *t)
+{
+	stays_flat(t, expose_here, remove_here);
+}
+
+static int make_child(struct test *t)
+{
+	return make_dir(path("%s/child", t->cg));
+}
+
+static void with_inheritance(struct test *t)
+{
+	EXPECT_OK(pin(maybe_fd, path("%s/maybe", t->pins)));
+	EXPECT_OK(pin_subtree(maybe_fd, path("%s/view.maybe", t->cg)));
+	stays_flat(t, make_child, remove_child);
+}
+
+static int expose_tree(struct test *t)
+{
+	return pin_subtree(obj_fd[VIEW_LINK], path("%s/view.x", t->cg));
+}
+
+static void with_trees(struct test *t)
+{
+	EXPECT_OK(make_child(t));
+	stays_flat(t, expose_tree, remove_here);
+}
+
+const struct test_case rule_8[] = {
+	{ "rule-8", "cgroups that come and go leave no memory behind", with_cgroups },
+	{ "rule-8", "entries that come and go leave no memory behind", with_rm },
+	{ "rule-8", "inherited entries leave no memory behind", with_inheritance },
+	{ "rule-8", "subtrees that come and go leave no memory behind", with_trees },
+	{}
+};
