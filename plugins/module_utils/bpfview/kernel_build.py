@@ -62,7 +62,14 @@ class Plan:
 def _fragments(request: Request) -> list[Path]:
     folder = request.kernel_dir / "config"
     own = {"lab": ["lab.config"], "distro": ["distro.config"], "file": []}[request.config_base]
-    return [folder / name for name in own] + [folder / _COMMON, *request.fragments]
+    # what one baseline alone has an option for
+    special = [request.kernel_dir / request.baseline / name for name in own]
+    return [
+        *(folder / name for name in own),
+        *(path for path in special if path.is_file()),
+        folder / _COMMON,
+        *request.fragments,
+    ]
 
 
 def plan(request: Request) -> Plan:
