@@ -117,3 +117,19 @@ def test_nobody_left_to_want_it_ends_the_build(tmp_path):
         os.kill(worker.pid, signal.SIGKILL)
     assert wait_until(end.exists)
     assert wait_until(lambda: not alive(int(note.read_text())))
+
+
+def test_the_death_of_who_started_the_workers_session_ends_the_build(tmp_path):
+    """As when ansible-playbook itself is killed: its worker leads a session and stays."""
+    note, end = tmp_path / "note", tmp_path / "end"
+    command = [sys.executable, "-c", CHILD, str(note), str(end)]
+    worker = f"import subprocess; subprocess.run({command!r})"
+    main = (
+        "import subprocess, sys;"
+        f"subprocess.run([sys.executable, '-c', {worker!r}], start_new_session=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", main], cwd=Path.cwd()) as playbook:
+        assert started(note)
+        os.kill(playbook.pid, signal.SIGKILL)
+    assert wait_until(end.exists)
+    assert wait_until(lambda: not alive(int(note.read_text())))

@@ -76,14 +76,20 @@ def output(
     return done.stdout
 
 
-def _session_ancestors() -> list[tuple[int, str]]:
-    """Return the processes above this one in its session, each with its start time."""
+def _wanted_by() -> list[tuple[int, str]]:
+    """Return the processes that this one works for, each with its start time.
+
+    They are those above it in its session, and the one that started the session: a worker of
+    Ansible's leads a session of its own, and outlives the ansible-playbook that was killed.
+    """
     session, found, pid = os.getsid(0), [], os.getppid()
     while pid > 1:
         fields = _stat(pid)
-        if fields is None or int(fields[3]) != session:
+        if fields is None:
             break
         found.append((pid, fields[19]))
+        if int(fields[3]) != session:
+            break
         pid = int(fields[1])
     return found
 
@@ -145,7 +151,7 @@ def stream(
     Standard error joins standard output. If the caller is interrupted, or whoever started the
     caller is gone, the whole group ends and Interrupted is raised.
     """
-    ancestors = _session_ancestors()
+    ancestors = _wanted_by()
     process = subprocess.Popen(
         list(argv),
         cwd=cwd,
