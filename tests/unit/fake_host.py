@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,6 +71,8 @@ class FakeHost:
         self.abstraction = ""
         self.filesystem = "ext2"
         self.architecture = "amd64"
+        self.python = "3 11"
+        self.late_arguments = ""  # what a script in /etc/grub.d puts behind every command line
         self.commands: list[list[str]] = []
         self.cut_after = -1  # commands until the power goes; -1 for never
         self.boots = 0
@@ -148,7 +151,8 @@ class FakeHost:
         while command[0] == "env" or "=" in command[0]:
             command = command[1:]
         self.commands.append(command)
-        text = getattr(self, command[0].replace("-", "_"))(*command[1:])
+        tool = Path(command[0]).name.replace("-", "_")
+        text = getattr(self, tool)(*command[1:])
         if self.cut_after == 0:
             raise PowerCutError
         self.cut_after -= 1
@@ -160,7 +164,9 @@ class FakeHost:
         settings = self.root / "etc/default/grub.d/bpfview.cfg"
         ours = settings.read_text() if settings.exists() else ""
         default = "${saved_entry}" if "GRUB_DEFAULT=saved" in ours else "0"
-        arguments = "console=ttyS0 panic=30" if "panic=30" in ours else "console=ttyS0"
+        panic = re.search(r"panic=\d+", ours)
+        words = ["console=ttyS0", panic[0] if panic else "", self.late_arguments]
+        arguments = " ".join(word for word in words if word)
         # As in a version comparison, 6.1.192 is newer than 6.1.0.
         releases = sorted(found, reverse=True)
         target.write_text(grub_cfg(releases, default=default, arguments=arguments))
@@ -177,6 +183,9 @@ class FakeHost:
 
     def grub_probe(self, target: str, _directory: str) -> str:
         return self.abstraction if target == "--target=abstraction" else self.filesystem
+
+    def python3(self, _option: str, _program: str) -> str:
+        return self.python
 
     def dpkg_query(self, *arguments: str) -> str:
         names = arguments[2:]

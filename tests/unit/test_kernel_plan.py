@@ -5,7 +5,7 @@ import pytest
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.kernel_plan import Action, Situation, decide, pin_target
-from plugins.module_utils.bpfview.kernel_record import Record, Trial
+from plugins.module_utils.bpfview.kernel_record import Decided, Record, Trial
 from plugins.module_utils.bpfview.running_kernel import RunningKernel
 from tests.unit.fake_host import wanted_kernel
 from tests.unit.grub_fixture import OURS, STOCK
@@ -70,6 +70,12 @@ def test_another_build_that_runs():
             "third",
         ),
         (situation("third", "", trial=replace(TRIAL, release="third")), "third"),
+        (
+            situation(
+                "third", STOCK, decided=Decided(replace(TRIAL, release="third"), "wrong_kernel", ())
+            ),
+            STOCK,
+        ),
     ],
 )
 def test_what_stays_the_default(state, pin):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host's way from its own kernel to ours and back, on a host in a temporary directory."""
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -9,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from plugins.module_utils.bpfview import (
+    apt_protection,
+    grub_boot,
     kernel_diff,
     kernel_promotion,
     kernel_record,
@@ -33,22 +36,30 @@ def fake(tmp_path, monkeypatch):
     return FakeHost(tmp_path)
 
 
-def stage(fake, arm=True, wanted=None):
-    wanted = wanted or wanted_kernel()
-    found = kernel_survey.survey(fake.host, wanted, SETTINGS)
+def stage(fake, arm=True, settings=SETTINGS):
+    wanted = wanted_kernel()
+    found = kernel_survey.survey(fake.host, wanted, settings)
     if found.copy:
         fake.deliver(wanted)
-    return kernel_staging.stage(fake.host, wanted, found, SETTINGS, arm)
+    return kernel_staging.stage(fake.host, wanted, found, settings, arm)
 
 
-def confirm(fake, wanted=None):
-    wanted = wanted or wanted_kernel()
-    judgement, _ = kernel_promotion.examine(fake.host, wanted, SETTINGS)
-    return kernel_promotion.settle(fake.host, wanted, judgement, SETTINGS)[0]
+def settle(fake, settings=SETTINGS):
+    wanted = wanted_kernel()
+    judgement, _ = kernel_promotion.examine(fake.host, wanted, settings)
+    return kernel_promotion.settle(fake.host, wanted, judgement, settings)
 
 
-def action(fake):
-    return kernel_survey.survey(fake.host, wanted_kernel(), SETTINGS).action
+def confirm(fake, settings=SETTINGS):
+    return settle(fake, settings)[0]
+
+
+def action(fake, settings=SETTINGS):
+    return kernel_survey.survey(fake.host, wanted_kernel(), settings).action
+
+
+def no_space(*_arguments, **_named):
+    raise OSError(errno.ENOSPC, "No space left on device", "/somewhere")
 
 
 def promote(fake):
@@ -90,7 +101,13 @@ def test_a_kernel_that_does_not_come_up_is_left_after_one_boot(fake):
     assert judgement.verdict is Verdict.FELL_BACK
     assert STOCK in judgement.reasons[0]
     assert fake.default() == STOCK
+    record = kernel_record.read(fake.host)
+    assert record.trial is None
+    assert (record.decided.verdict, record.decided.reasons) == ("fell_back", judgement.reasons)
+    assert settle(fake) == (judgement, False)
     assert action(fake) is Action.TRIAL
+    promote(fake)
+    assert kernel_record.read(fake.host).decided is None
 
 
 def test_without_leave_to_reboot_nothing_is_armed(fake):
@@ -163,14 +180,97 @@ def test_a_kernel_that_is_not_what_was_wanted_is_not_promoted(fake, path, conten
     assert judgement.verdict is Verdict.WRONG_KERNEL
     assert reason in judgement.reasons[0]
     assert fake.default() == STOCK
+    # The next run finds it still running, and must neither promote it nor fall back to it.
+    assert confirm(fake) == judgement
+    record = kernel_record.read(fake.host)
+    assert (record.trial, record.decided.verdict) == (None, "wrong_kernel")
+    newer = replace(wanted_kernel(), release="6.1.193-bpfview-ba9876543210")
+    assert kernel_survey.survey(fake.host, newer, SETTINGS).pin == STOCK
 
 
-def test_taint_from_before_is_tolerated_unless_it_is_a_fault(fake):
-    fake.put("/proc/sys/kernel/tainted", "4096\n")
+def test_unsigned_and_foreign_modules_are_no_fault_of_the_kernel(fake):
     stage(fake)
     fake.boot()
-    fake.put("/proc/sys/kernel/tainted", "4096\n")
+    fake.put("/proc/sys/kernel/tainted", f"{4096 | 8192}\n")
     assert confirm(fake).verdict is Verdict.PROMOTED
+
+
+def test_a_verdict_that_cannot_be_noted_is_told_all_the_same(fake, monkeypatch):
+    stage(fake)
+    fake.boot()
+    fake.boot()
+    monkeypatch.setattr(kernel_record, "write_durably", no_space)
+    judgement = confirm(fake)
+    assert judgement.verdict is Verdict.FELL_BACK
+    assert "Noting the verdict failed: /somewhere: No space left" in judgement.reasons[1]
+
+
+@pytest.mark.parametrize("module", [grub_boot, apt_protection, kernel_record])
+def test_a_promotion_that_cannot_be_written_leaves_the_old_default(fake, monkeypatch, module):
+    stage(fake)
+    fake.boot()
+    fake.put(apt_protection.DROP_IN, "")
+    fake.put(grub_boot.DROP_IN, "")  # so that there is something to write in all three
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_durably", no_space)
+        judgement = confirm(fake)
+    assert judgement.verdict is Verdict.WRONG_KERNEL
+    assert "could not be made the default: Promoting it failed: /somewhere" in judgement.reasons[0]
+    assert fake.default() == STOCK
+    assert action(fake) is Action.CONFIRM
+    assert confirm(fake).verdict is Verdict.PROMOTED
+    assert fake.default() == OURS
+
+
+def test_a_file_that_cannot_be_written_is_named(fake, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*kernel\.json"):
+        stage(fake)
+
+
+def test_a_host_that_lost_its_record_has_its_environment_remembered_before_it_changes(fake):
+    promote(fake)
+    fake.host.path(kernel_record.RECORD).unlink()
+    fake.put("/boot/grub/grubenv", b"# GRUB Environment Block\nmine=1\n".ljust(1024, b"#"))
+    assert action(fake) is Action.CONFIRM
+    assert confirm(fake).verdict is Verdict.PROMOTED
+    record = kernel_record.read(fake.host)
+    assert record.before == dict.fromkeys(grub_boot.VARIABLES)
+    assert fake.default() == OURS
+
+
+def test_what_a_lost_record_cannot_tell_is_not_restored_to_a_kernel_that_is_gone(fake):
+    promote(fake)
+    fake.host.path(kernel_record.RECORD).unlink()
+    assert confirm(fake).verdict is Verdict.PROMOTED
+    assert kernel_record.read(fake.host).before["saved_entry"] == path_of(OURS)
+    assert not remove(fake)
+    fake.boot()
+    assert remove(fake)
+    assert b"saved_entry" not in (fake.root / "boot/grub/grubenv").read_bytes()
+
+
+def test_a_one_shot_found_without_a_record_is_taken_back_and_never_restored(fake):
+    promote(fake)
+    fake.host.path(kernel_record.RECORD).unlink()
+    fake.put("/sys/kernel/notes", b"")
+    env = f"# GRUB Environment Block\nsaved_entry={path_of(STOCK)}\nnext_entry={path_of(OURS)}\n"
+    fake.put("/boot/grub/grubenv", env.encode().ljust(1024, b"#"))
+    assert settle(fake)[1]
+    record = kernel_record.read(fake.host)
+    assert (record.before["next_entry"], record.before["saved_entry"]) == ("", path_of(STOCK))
+    assert fake.boot() == STOCK
+
+
+def test_records_from_before_the_note_of_a_decision_can_be_read(fake):
+    stage(fake)
+    data = json.loads(fake.host.text(kernel_record.RECORD))
+    del data["decided"]
+    fake.put(kernel_record.RECORD, json.dumps(data))
+    assert kernel_record.read(fake.host).trial.release == OURS
 
 
 def test_a_wrong_digest_changes_nothing_and_is_taken_away(fake):
@@ -231,6 +331,38 @@ def test_lost_settings_are_put_back(fake):
     assert fake.default() == OURS
 
 
+def test_other_settings_on_a_promoted_host_do_not_make_it_a_wrong_kernel(fake):
+    promote(fake)
+    fake.put("/proc/sys/kernel/tainted", "4096\n")
+    other = replace(SETTINGS, panic_timeout=60)
+    assert action(fake, other) is Action.SETTLE
+    assert stage(fake, settings=other).changed
+    assert confirm(fake, other).verdict is Verdict.PROMOTED
+    assert settle(fake, other)[1] is False
+    assert "panic=30" in fake.host.text("/proc/cmdline")
+    assert "panic=60" in fake.host.text("/boot/grub/grub.cfg")
+    assert action(fake, other) is Action.UNCHANGED
+    assert fake.boot() == OURS
+    assert action(fake, other) is Action.UNCHANGED
+
+
+def test_settings_whose_grub_cfg_was_not_made_yet_are_not_current(fake):
+    promote(fake)
+    fake.put(grub_boot.DROP_IN, grub_boot.drop_in(60))
+    assert action(fake, replace(SETTINGS, panic_timeout=60)) is Action.SETTLE
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_panic_that_never_reboots_is_refused(seconds):
+    with pytest.raises(BpfviewError, match=f"kernel_install_panic_timeout is {seconds}"):
+        Settings(FUNCTION, panic_timeout=seconds, margin_mib=0)
+
+
+def test_a_margin_below_nothing_is_refused():
+    with pytest.raises(BpfviewError, match="kernel_install_boot_margin_mib is -1"):
+        Settings(FUNCTION, panic_timeout=30, margin_mib=-1)
+
+
 def obstacle(fake, match):
     before = fake.files()
     with pytest.raises(BpfviewError, match=match):
@@ -270,6 +402,50 @@ def test_hosts_that_cannot_be_served_are_refused(fake, path, content, match):
 def test_a_python_too_old_for_the_views_is_refused_before_the_kernel(fake, monkeypatch, version):
     monkeypatch.setattr("sys.version_info", version)
     obstacle(fake, r"views take 3\.11")
+
+
+@pytest.mark.parametrize("version", ["3 9", "3 10", "2 7"])
+def test_a_python_too_old_for_the_units_is_refused_whatever_runs_the_modules(fake, version):
+    fake.python = version
+    obstacle(fake, rf"/usr/bin/python3 is Python {version.replace(' ', '.')} .* Debian")
+
+
+def test_a_python_that_does_not_answer_is_refused(fake):
+    fake.python = "python3: command not found"
+    obstacle(fake, "/usr/bin/python3 does not run")
+
+
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+def test_secure_boot_is_refused(fake):
+    fake.put(SECURE_BOOT, b"\6\0\0\0\1")
+    obstacle(fake, "Secure Boot is on and the kernel's package is not signed.*turn Secure Boot off")
+
+
+def test_secure_boot_that_is_off_or_did_not_keep_our_kernel_from_running_is_no_reason(fake):
+    fake.put(SECURE_BOOT, b"\6\0\0\0\0")
+    promote(fake)
+    fake.put(SECURE_BOOT, b"\6\0\0\0\1")
+    assert action(fake) is Action.UNCHANGED
+
+
+def test_a_panic_that_would_override_ours_is_refused_before_anything_is_written(fake):
+    fake.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet panic=0"\n')
+    obstacle(fake, "panic=0 in /etc/default/grub would come after our")
+
+
+def test_a_panic_of_unknown_origin_is_refused_before_anything_is_written(fake):
+    fake.late_arguments = "panic=0"
+    fake.mkconfig(fake.root / "boot/grub/grub.cfg")
+    fake.boot(STOCK)
+    obstacle(fake, "panic=0 on the running kernel's boot entry")
+
+
+def test_a_panic_of_the_hosts_own_that_ours_overrides_is_none_of_our_business(fake):
+    fake.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX="panic=0"\n')
+    promote(fake)
+    assert action(fake) is Action.UNCHANGED
 
 
 def test_no_grub(fake):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from .host_layout import Host, remove_durably, write_durably
+from .named_errors import naming
 
 DROP_IN = "/etc/apt/apt.conf.d/50bpfview"
 
@@ -24,7 +25,8 @@ def protect(host: Host, releases: Iterable[str]) -> bool:
     wanted = text(releases)
     if host.text(DROP_IN) == wanted:
         return False
-    write_durably(host.path(DROP_IN), wanted.encode())
+    with naming(DROP_IN):
+        write_durably(host.path(DROP_IN), wanted.encode())
     return True
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import stat
 
-from . import grub_config, grub_env
+from . import grub_config, grub_defaults, grub_env
 from .errors import BpfviewError
 from .grub_config import GrubConfig, MenuNode
+from .grub_defaults import DROP_IN
 from .grub_env import EnvBlock
 from .host_layout import Host, flush_directory, remove_durably, write_durably
+from .named_errors import naming
 
 GRUB_CFG = "/boot/grub/grub.cfg"
 GRUBENV = "/boot/grub/grubenv"
-DROP_IN = "/etc/default/grub.d/bpfview.cfg"
 VARIABLES = ("saved_entry", "next_entry", "prev_saved_entry")
 
 _CUSTOM = "/boot/grub/custom.cfg"
@@ -75,14 +76,19 @@ class GrubBoot:
         """Return the entry that a plain reboot starts."""
         return self.config().default_entry(self.variable("saved_entry"))
 
-    def settings_current(self, timeout: int) -> bool:
-        """Tell whether our drop-in is in place and grub.cfg was made with it."""
-        return self.host.text(DROP_IN) == drop_in(timeout) and self.config().uses_saved_entry
+    def settings_current(self, timeout: int, release: str) -> bool:
+        """Tell whether our drop-in is in place and grub.cfg, with ``release``'s entry, has it."""
+        config = self.config()
+        entry = config.entry_for(release)
+        made_with_it = entry is not None and f"panic={timeout}" in entry.arguments
+        current = self.host.text(DROP_IN) == drop_in(timeout)
+        return current and made_with_it and config.uses_saved_entry
 
-    def obstacles(self, running: str, own_one_shot: str) -> list[str]:
+    def obstacles(self, running: str, own_one_shot: str, fresh: bool) -> list[str]:
         """Say why a one-shot boot cannot be proved here; empty if it can.
 
-        ``running`` is the running release, ``own_one_shot`` the entry we may have armed ourselves.
+        ``running`` is the running release, ``own_one_shot`` the entry we may have armed ourselves,
+        ``fresh`` whether the host never had our settings.
         """
         missing = [tool for tool in _TOOLS if not self.host.path(tool).exists()]
         text = self.host.text(GRUB_CFG)
@@ -94,11 +100,11 @@ class GrubBoot:
                 "the running kernel was not started by GRUB (no BOOT_IMAGE on its command line);"
                 " reboot the host through GRUB first"
             ]
-        found = self._config_obstacles(text, running)
+        found = self._config_obstacles(text, running, fresh)
         found += self._environment_obstacles(own_one_shot)
         return found + self._device_obstacles()
 
-    def _config_obstacles(self, text: str, running: str) -> list[str]:
+    def _config_obstacles(self, text: str, running: str, fresh: bool) -> list[str]:
         config = grub_config.parse(text)
         found = []
         if _GENERATED not in text:
@@ -117,6 +123,8 @@ class GrubBoot:
                 "GRUB asks for a password before it boots an entry; add --unrestricted to CLASS"
                 " in /etc/grub.d/10_linux"
             )
+        if entry is not None:
+            found += grub_defaults.obstacles(self.host, entry.arguments, fresh)
         if config.timeout == -1:
             found.append("GRUB waits for a key for ever (GRUB_TIMEOUT=-1); set a time-out")
         if not (config.loads_environment and config.clears_one_shot):
@@ -210,11 +218,12 @@ class GrubBoot:
                     f"A new grub.cfg would boot {found!r} by default and not {default}",
                     f"{remedy}; look for other settings of GRUB_DEFAULT in /etc/default/grub.d",
                 )
-            write_durably(
-                current,
-                text.encode("utf-8", "surrogateescape"),
-                stat.S_IMODE(current.stat().st_mode) if current.exists() else 0o600,
-            )
+            with naming(GRUB_CFG):
+                write_durably(
+                    current,
+                    text.encode("utf-8", "surrogateescape"),
+                    stat.S_IMODE(current.stat().st_mode) if current.exists() else 0o600,
+                )
         finally:
             draft.unlink(missing_ok=True)
 
@@ -232,8 +241,9 @@ class GrubBoot:
         changed = self.set_variables(
             {"saved_entry": entry.path, "next_entry": None, "prev_saved_entry": None}
         )
-        if not self.settings_current(timeout):
-            write_durably(self.host.path(DROP_IN), drop_in(timeout).encode())
+        if not self.settings_current(timeout, release):
+            with naming(DROP_IN):
+                write_durably(self.host.path(DROP_IN), drop_in(timeout).encode())
             self.renew_config(entry.path, release)
             changed = True
         self.assert_default(release)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BpfviewError
+from .named_errors import naming
 
 _SIGNATURE = b"# GRUB Environment Block\n"
 _REMEDY = "Save what it holds and make a new one with: grub-editenv {path} create"
@@ -114,9 +115,10 @@ def write_in_place(path: Path, block: EnvBlock) -> None:
     data = render(block, str(path))
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
     try:
-        if os.fstat(descriptor).st_size != len(data):
-            raise BpfviewError(f"{path} changed its size meanwhile", "Run again")
-        os.pwrite(descriptor, data, 0)
-        os.fsync(descriptor)
+        with naming(str(path)):
+            if os.fstat(descriptor).st_size != len(data):
+                raise BpfviewError(f"{path} changed its size meanwhile", "Run again")
+            os.pwrite(descriptor, data, 0)
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -12,6 +12,8 @@ from .host_layout import Host
 _FAMILY = "debian"
 # what the view modules and the agent are written for; looked at before a kernel is staged
 _PYTHON = (3, 11)
+_UNITS_PYTHON = "/usr/bin/python3"  # runs the agent, whichever Python runs the modules
+_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def os_names(release_file: str) -> set[str]:
@@ -47,11 +49,7 @@ def problems(host: Host, architectures: set[str]) -> list[str]:
         found_problems.append(
             "bpffs is not mounted at /sys/fs/bpf: unmask sys-fs-bpf.mount or add it to /etc/fstab"
         )
-    if tuple(sys.version_info[:2]) < _PYTHON:
-        found_problems.append(
-            f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} and views take"
-            " 3.11 or later: install one and name it in ansible_python_interpreter"
-        )
+    found_problems += _python_problems(host)
     wanted = architectures - {"all"}
     if wanted:
         own = host.runner(["dpkg", "--print-architecture"]).text.strip()
@@ -61,3 +59,38 @@ def problems(host: Host, architectures: set[str]) -> list[str]:
                 " build a kernel for it"
             )
     return found_problems
+
+
+def _python_problems(host: Host) -> list[str]:
+    needed = ".".join(map(str, _PYTHON))
+    found = []
+    asked = host.runner([_UNITS_PYTHON, "-c", "import sys; print(*sys.version_info[:2])"])
+    own = re.fullmatch(r"(\d+) (\d+)", asked.text.strip())
+    if asked.status or not own:
+        found.append(f"{_UNITS_PYTHON} does not run, and the views' units need it: install python3")
+    elif (int(own[1]), int(own[2])) < _PYTHON:
+        found.append(
+            f"{_UNITS_PYTHON} is Python {own[1]}.{own[2]} and the views' units, which run it, take"
+            f" {needed} or later: upgrade the host to a Debian that has it (12 or later)"
+        )
+    if tuple(sys.version_info[:2]) < _PYTHON:
+        found.append(
+            f"{sys.executable}, which runs the modules, is Python {sys.version_info[0]}."
+            f"{sys.version_info[1]} and views take {needed} or later: set"
+            " ansible_python_interpreter to one that is"
+        )
+    return found
+
+
+def secure_boot(host: Host) -> list[str]:
+    """Say that the firmware starts signed kernels only; empty if it does not."""
+    try:
+        enforced = host.path(_SECURE_BOOT).read_bytes()[-1:] == b"\1"
+    except OSError:
+        enforced = False
+    if not enforced:
+        return []
+    return [
+        "Secure Boot is on and the kernel's package is not signed, so the firmware would not start"
+        " it: turn Secure Boot off in the host's firmware setup"
+    ]

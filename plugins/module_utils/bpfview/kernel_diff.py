@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .grub_boot import DROP_IN
+from .grub_defaults import DROP_IN
 from .kernel_plan import REBOOTS, Action
 from .kernel_removal import Holdings
 from .kernel_survey import Settings, Survey

@@ -76,8 +76,6 @@ def pin_target(wanted: str, situation: Situation) -> str:
     That is the running kernel, unless the running one is itself an unproven trial.
     """
     running = situation.running.release
-    trial = situation.record.trial
-    unproven = trial is not None and running == trial.release != situation.record.proven
-    if unproven and situation.default_release not in ("", wanted):
+    if situation.record.unproven(running) and situation.default_release not in ("", wanted):
         return situation.default_release
     return running

@@ -9,11 +9,13 @@ from . import apt_protection, kernel_record, running_kernel
 from .errors import BpfviewError
 from .grub_boot import GrubBoot
 from .host_layout import Host
-from .kernel_record import Record
+from .kernel_record import Decided, Record, Trial
+from .kernel_staging import remember_environment
 from .kernel_survey import Settings
 from .kernel_verdict import Judgement, Verdict, judge
 from .kernel_wanted import WantedKernel
 from .running_kernel import RunningKernel
+from .view_failure import explain
 
 
 def examine(
@@ -22,8 +24,12 @@ def examine(
     """Judge what runs; writes nothing."""
     running = running_kernel.read(host, settings.function)
     record = kernel_record.read(host)
-    entry = GrubBoot(host).config().entry_for(running.release)
-    trial = record.trial if record.trial and record.trial.release == wanted.release else None
+    grub = GrubBoot(host)
+    entry = grub.config().entry_for(running.release)
+    default = grub.default_entry()
+    trial = _trial(record, wanted.release)
+    if default and record.proven == wanted.release == default.release:
+        trial = None  # promoted long since; only its settings are being put right
     arguments = entry.arguments if entry else ()
     return judge(wanted, running, trial, settings.function, arguments), running
 
@@ -37,26 +43,59 @@ def settle(
     """
     grub = GrubBoot(host)
     record = kernel_record.read(host)
+    if judgement.verdict is Verdict.PROMOTED:
+        return _promote(grub, record, wanted.release, judgement, settings)
     changed = grub.environment() is not None and bool(grub.variable("next_entry"))
     if changed:
+        remember_environment(host, grub, record)
         grub.set_variables({"next_entry": None})
-    if judgement.verdict is not Verdict.PROMOTED:
+    trial = _trial(record, wanted.release)
+    if trial is None:
         return judgement, changed
-    fallback = _fallback(grub, record, wanted.release)
+    record.decided = Decided(trial, judgement.verdict.value, judgement.reasons)
+    record.trial = None
+    try:
+        changed |= kernel_record.write(host, record)
+    except OSError as error:
+        # The verdict matters more than the note of it.
+        judgement = _with_reason(judgement, judgement.verdict, explain(error, "Noting the verdict"))
+    return judgement, changed
+
+
+def _promote(
+    grub: GrubBoot,
+    record: Record,
+    release: str,
+    judgement: Judgement,
+    settings: Settings,
+) -> tuple[Judgement, bool]:
+    host = grub.host
+    fallback = _fallback(grub, record, release)
     saved = grub.variable("saved_entry") or None
     try:
-        grub.pin(wanted.release, settings.panic_timeout)
-    except BpfviewError as error:
-        with suppress(BpfviewError):
+        changed = remember_environment(host, grub, record)
+        changed |= apt_protection.protect(host, (release, fallback))
+        changed |= grub.pin(release, settings.panic_timeout)
+        record.fallback = fallback
+        record.proven = release
+        record.trial = record.decided = None
+        changed |= kernel_record.write(host, record)
+    except (BpfviewError, OSError) as error:
+        with suppress(BpfviewError, OSError):
             grub.set_variables({"saved_entry": saved})
-        reason = f"it runs {wanted.release}, which could not be made the default: {error}"
-        return Judgement(Verdict.WRONG_KERNEL, (*judgement.reasons, reason)), True
-    record.fallback = fallback
-    record.proven = wanted.release
-    record.trial = None
-    kernel_record.write(host, record)
-    apt_protection.protect(host, (record.proven, record.fallback))
-    return judgement, True
+        why = explain(error, "Promoting it")
+        reason = f"it runs {release}, which could not be made the default: {why}"
+        return _with_reason(judgement, Verdict.WRONG_KERNEL, reason), True
+    return judgement, changed
+
+
+def _with_reason(judgement: Judgement, verdict: Verdict, reason: str) -> Judgement:
+    return Judgement(verdict, (*judgement.reasons, reason))
+
+
+def _trial(record: Record, release: str) -> Trial | None:
+    trial = record.last_trial
+    return trial if trial and trial.release == release else None
 
 
 def _fallback(grub: GrubBoot, record: Record, promoted: str) -> str:
@@ -64,6 +103,6 @@ def _fallback(grub: GrubBoot, record: Record, promoted: str) -> str:
     default = grub.default_entry()
     if default and default.release not in ("", promoted):
         return default.release
-    if record.trial and record.trial.previous != promoted:
-        return record.trial.previous
+    if record.last_trial and record.last_trial.previous != promoted:
+        return record.last_trial.previous
     return record.fallback

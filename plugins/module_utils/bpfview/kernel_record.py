@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from .digest import canonical_json
 from .errors import BpfviewError
 from .host_layout import Host, remove_durably, write_durably
+from .named_errors import naming
 
 RECORD = "/var/lib/bpfview/kernel.json"
 _SCHEMA = 1
@@ -26,6 +28,15 @@ class Trial:
     previous: str  # release the host runs if the trial fails
 
 
+@dataclass(frozen=True)
+class Decided:
+    """What a trial came to that did not end in a promotion."""
+
+    trial: Trial
+    verdict: str
+    reasons: tuple[str, ...]
+
+
 @dataclass
 class Record:
     """The record's content; an empty one stands for a host that never saw the toolkit."""
@@ -37,14 +48,20 @@ class Record:
     installed: dict[str, dict[str, str]] = field(default_factory=dict)
     # packages that were on the host before the toolkit, and stay when it goes
     foreign: list[str] = field(default_factory=list)
-    trial: Trial | None = None
+    trial: Trial | None = None  # armed and not judged yet
+    decided: Decided | None = None  # the last trial, if it failed
     proven: str = ""
     fallback: str = ""
 
     @property
-    def fresh(self) -> bool:
-        """Whether nothing was ever recorded."""
-        return self == Record()
+    def last_trial(self) -> Trial | None:
+        """The trial that is pending, or else the last one that failed."""
+        return self.trial or (self.decided.trial if self.decided else None)
+
+    def unproven(self, release: str) -> bool:
+        """Tell whether a release was given a boot and has not proved itself."""
+        trial = self.last_trial
+        return trial is not None and release == trial.release != self.proven
 
 
 def read(host: Host) -> Record:
@@ -56,8 +73,12 @@ def read(host: Host) -> Record:
         data = json.loads(text)
         if data.pop("schema") != _SCHEMA:
             raise ValueError("another schema")
-        trial = data.pop("trial")
-        return Record(**data, trial=Trial(**trial) if trial else None)
+        trial, decided = data.pop("trial"), data.pop("decided", None)
+        return Record(
+            **data,
+            trial=Trial(**trial) if trial else None,
+            decided=_decided(**decided) if decided else None,
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BpfviewError(
             f"{RECORD} cannot be understood ({error})",
@@ -66,11 +87,17 @@ def read(host: Host) -> Record:
         ) from error
 
 
+def _decided(trial: dict[str, Any], verdict: str, reasons: list[str]) -> Decided:
+    return Decided(Trial(**trial), verdict, tuple(reasons))
+
+
 def write(host: Host, record: Record) -> bool:
     """Write the record if it differs from what is there; tell whether it did."""
     if read(host) == record:
         return False
-    write_durably(host.path(RECORD), canonical_json({"schema": _SCHEMA, **asdict(record)}) + b"\n")
+    data = canonical_json({"schema": _SCHEMA, **asdict(record)}) + b"\n"
+    with naming(RECORD):
+        write_durably(host.path(RECORD), data)
     return True
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from . import apt_protection, debian_packages, kernel_record
 from .errors import BpfviewError
-from .grub_boot import DROP_IN, GRUBENV, VARIABLES, GrubBoot
+from .grub_boot import GRUBENV, VARIABLES, GrubBoot
 from .grub_config import GrubConfig
+from .grub_defaults import DROP_IN
 from .host_layout import Host, remove_durably
 from .kernel_record import Record
 
@@ -121,15 +122,23 @@ def remove(host: Host, found: Holdings) -> None:
         shutil.rmtree(host.path(f"/lib/modules/{release}"), ignore_errors=True)
     if grub.remove_settings() or found.packages or found.record.before:
         grub.renew_config(grub.variable("saved_entry"), "")
-    _restore_environment(host, grub, found.record)
+    _restore_environment(host, grub, found)
     apt_protection.release_all(host)
     for directory in _DIRECTORIES:
         shutil.rmtree(host.path(directory), ignore_errors=True)
     os.sync()
 
 
-def _restore_environment(host: Host, grub: GrubBoot, record: Record) -> None:
+def _restore_environment(host: Host, grub: GrubBoot, found: Holdings) -> None:
+    record = found.record
     if record.made_environment:
         remove_durably(host.path(GRUBENV))
     elif record.before:
-        grub.set_variables({name: record.before.get(name) for name in VARIABLES})
+        former = {name: record.before.get(name) for name in VARIABLES}
+        # Where a record was lost, what came "before" may already name a kernel of ours.
+        gone = [name for name, value in former.items() if _names(value, found.releases)]
+        grub.set_variables({**former, **dict.fromkeys(gone)})
+
+
+def _names(value: str | None, releases: tuple[str, ...]) -> bool:
+    return any(release in (value or "") for release in releases)

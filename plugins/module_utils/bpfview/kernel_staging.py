@@ -38,7 +38,7 @@ def stage(host: Host, wanted: WantedKernel, found: Survey, settings: Settings, a
     installing = found.action is Action.STAGE
     if installing:
         _verify(host, wanted)
-    changed = _remember_environment(host, grub, record)
+    changed = remember_environment(host, grub, record)
     keep = (found.pin, wanted.release, record.proven, record.fallback)
     changed |= apt_protection.protect(host, keep)
     changed |= grub.pin(found.pin, settings.panic_timeout)
@@ -76,8 +76,12 @@ def _verify(host: Host, wanted: WantedKernel) -> None:
             )
 
 
-def _remember_environment(host: Host, grub: GrubBoot, record: Record) -> bool:
-    """Note, once, what GRUB's variables were, for the removal to restore."""
+def remember_environment(host: Host, grub: GrubBoot, record: Record) -> bool:
+    """Note, once, what GRUB's variables were, for the removal to restore.
+
+    Tells whether it did, which is before the first change of any. An armed one-shot is none to
+    restore: months later it would be a boot that nobody asked for.
+    """
     if record.before:
         return False
     environment = grub.environment()
@@ -85,6 +89,8 @@ def _remember_environment(host: Host, grub: GrubBoot, record: Record) -> bool:
         name: environment.get(name) if environment and environment.has(name) else None
         for name in VARIABLES
     }
+    if record.before["next_entry"]:
+        record.before["next_entry"] = ""
     record.made_environment = environment is None
     kernel_record.write(host, record)
     grub.make_environment()
@@ -125,5 +131,6 @@ def _arm(host: Host, grub: GrubBoot, wanted: WantedKernel, found: Survey, record
         taint_before=running.taint,
         previous=found.pin,
     )
+    record.decided = None
     kernel_record.write(host, record)
     return grub.arm(wanted.release)

@@ -27,6 +27,19 @@ class Settings:
     panic_timeout: int  # seconds
     margin_mib: int  # MiB that must stay free in /boot
 
+    def __post_init__(self) -> None:
+        """Refuse with BpfviewError what would leave a host without its way back."""
+        if self.panic_timeout < 1:
+            raise BpfviewError(
+                f"kernel_install_panic_timeout is {self.panic_timeout}, with which a kernel that"
+                " panics would not bring the host back as it must",
+                "Set it to a number of seconds, 1 or more; 30 is the default",
+            )
+        if self.margin_mib < 0:
+            raise BpfviewError(
+                f"kernel_install_boot_margin_mib is {self.margin_mib}", "Set it to 0 or more MiB"
+            )
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -55,8 +68,11 @@ def survey(host: Host, wanted: WantedKernel, settings: Settings) -> Survey:
     copy: tuple[str, ...] = ()
     rooms: tuple[Room, ...] = ()
     if action in (*REBOOTS, Action.SETTLE):
-        trial = situation.record.trial
-        problems = GrubBoot(host).obstacles(pin, trial.entry if trial else "")
+        record = situation.record
+        armed = record.trial.entry if record.trial else ""
+        problems = GrubBoot(host).obstacles(pin, armed, fresh=not record.before)
+    if action in REBOOTS:
+        problems += host_fitness.secure_boot(host)
     if action is Action.STAGE and wanted.built:
         copy = tuple(missing_files(host, wanted))
         rooms = tuple(_rooms(host, wanted, situation.running.release, copy, settings))
@@ -85,7 +101,7 @@ def look(host: Host, wanted: WantedKernel, settings: Settings) -> Situation:
         running=running,
         default_release=default.release if default else "",
         one_shot=environment.get("next_entry") if environment else "",
-        settings_current=grub.settings_current(settings.panic_timeout),
+        settings_current=grub.settings_current(settings.panic_timeout, running.release),
         record=kernel_record.read(host),
         complete=complete,
     )
