@@ -11,6 +11,10 @@ description:
     them with what was wanted and with what was recorded before the reboot.
   - Makes the kernel the default, by entry id, if all of it holds; otherwise the next boot is the
     former kernel.
+  - A kernel that was promoted before, and only has its settings put right, is not compared with
+    the command line of its boot entry, which may be newer than its boot.
+  - Of the taint only what says that something went wrong counts, not which modules were loaded.
+  - Notes a trial that did not end in a promotion as decided, in C(/var/lib/bpfview/kernel.json).
   - A verdict other than C(promoted) is no failure of the module; the caller decides.
 options:
   kernel:
@@ -22,7 +26,7 @@ options:
     type: str
     default: bpf_view_cgroup
   panic_timeout:
-    description: Seconds after which a kernel that panicked reboots the host.
+    description: Seconds after which a kernel that panicked reboots the host; at least 1.
     type: int
     default: 30
 attributes:
@@ -71,6 +75,7 @@ from ..module_utils.bpfview.grub_boot import GrubBoot
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_survey import Settings
 from ..module_utils.bpfview.kernel_verdict import Verdict
+from ..module_utils.bpfview.view_failure import explain
 
 
 def _default(host: Host) -> str:
@@ -90,8 +95,8 @@ def main() -> None:
     )
     options = module.params
     host = Host()
-    settings = Settings(options["btf_function"], options["panic_timeout"], margin_mib=0)
     try:
+        settings = Settings(options["btf_function"], options["panic_timeout"], margin_mib=0)
         wanted = kernel_wanted.from_facts(options["kernel"])
         judgement, running = kernel_promotion.examine(host, wanted, settings)
         before = _default(host)
@@ -101,8 +106,8 @@ def main() -> None:
         else:
             judgement, changed = kernel_promotion.settle(host, wanted, judgement, settings)
             after = _default(host)
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Judging the kernel"))
     module.exit_json(
         changed=changed,
         verdict=judgement.verdict.value,

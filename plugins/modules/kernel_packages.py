@@ -68,6 +68,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.bpfview import kernel_wanted
 from ..module_utils.bpfview.errors import BpfviewError
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -88,8 +89,8 @@ def main() -> None:
             module.params["release"],
             predict=module.check_mode,
         )
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Reading the kernel's manifest"))
     module.exit_json(changed=False, kernel=wanted.facts(), directory=str(manifest.parent))
 
 

@@ -9,8 +9,9 @@ short_description: Decide what a host's kernel needs, and refuse hosts where tha
 description:
   - Reads everything the decision depends on in one execution and writes nothing.
   - Fails, before anything is changed, when the host is not of the Debian family, has no cgroup v2
-    or bpffs, has another architecture, lacks room, or when a one-shot boot through GRUB cannot be
-    proved to work.
+    or bpffs, has another architecture or a Python too old, lacks room, has Secure Boot on, or when
+    a one-shot boot through GRUB and the reboot after a panic cannot be proved to work.
+  - Warns when a trial boot is due and the running kernel has no watchdog device.
 options:
   kernel:
     description: The wanted kernel, as M(kernel_packages) returned it.
@@ -21,7 +22,7 @@ options:
     type: str
     default: bpf_view_cgroup
   panic_timeout:
-    description: Seconds after which a kernel that panicked reboots the host.
+    description: Seconds after which a kernel that panicked reboots the host; at least 1.
     type: int
     default: 30
   boot_margin_mib:
@@ -78,7 +79,7 @@ rooms:
   type: list
   elements: str
 watchdog:
-  description: Whether the host has a watchdog device, which brings back a kernel that hangs.
+  description: Whether the running kernel has a watchdog device. Nothing arms it for the trial boot.
   returned: success
   type: bool
 """
@@ -90,6 +91,12 @@ from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_plan import REBOOTS
 from ..module_utils.bpfview.kernel_survey import Settings
+from ..module_utils.bpfview.view_failure import explain
+
+_NO_WATCHDOG = (
+    "The host has no watchdog device (/dev/watchdog): should {} hang without a panic, somebody has"
+    " to power-cycle the host, which then boots the kernel it runs now"
+)
 
 
 def main() -> None:
@@ -105,24 +112,28 @@ def main() -> None:
     )
     options = module.params
     host = Host()
-    settings = Settings(
-        options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
-    )
     try:
+        settings = Settings(
+            options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
+        )
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Looking at the host"))
+    reboots = found.action in REBOOTS
+    watchdog = host.path("/dev/watchdog").exists()
+    if reboots and not watchdog:
+        module.warn(_NO_WATCHDOG.format(wanted.release))
     module.exit_json(
         changed=False,
         action=found.action.value,
-        reboots=found.action in REBOOTS,
+        reboots=reboots,
         running=found.situation.running.facts(),
         default_release=found.situation.default_release,
         pin=found.pin,
         missing=list(found.copy),
         rooms=[str(room) for room in found.rooms],
-        watchdog=host.path("/dev/watchdog").exists(),
+        watchdog=watchdog,
     )
 
 

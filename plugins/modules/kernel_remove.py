@@ -61,6 +61,7 @@ from ..module_utils.bpfview import kernel_diff, kernel_removal
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.grub_boot import GrubBoot
 from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -76,8 +77,8 @@ def main() -> None:
             successor, changed = kernel_removal.hand_over(host, found)
         elif changed and not module.check_mode:
             kernel_removal.remove(host, found)
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Removing the kernel"))
     module.exit_json(
         changed=changed,
         reboot_required=found.in_use,

@@ -26,7 +26,7 @@ options:
     type: str
     default: bpf_view_cgroup
   panic_timeout:
-    description: Seconds after which a kernel that panicked reboots the host.
+    description: Seconds after which a kernel that panicked reboots the host; at least 1.
     type: int
     default: 30
   boot_margin_mib:
@@ -76,6 +76,7 @@ from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_staging import Staged
 from ..module_utils.bpfview.kernel_survey import Settings
+from ..module_utils.bpfview.view_failure import explain
 
 
 def main() -> None:
@@ -92,18 +93,18 @@ def main() -> None:
     )
     options = module.params
     host = Host()
-    settings = Settings(
-        options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
-    )
     try:
+        settings = Settings(
+            options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
+        )
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)
         diff = kernel_diff.staging(wanted, found, settings, options["arm"])
         staged = Staged(diff["before"] != diff["after"], (), "")
         if not module.check_mode:
             staged = kernel_staging.stage(host, wanted, found, settings, options["arm"])
-    except BpfviewError as error:
-        module.fail_json(msg=str(error))
+    except (BpfviewError, OSError) as error:
+        module.fail_json(msg=explain(error, "Staging the kernel"))
     module.exit_json(
         changed=staged.changed,
         action=found.action.value,

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel's modules themselves, as Ansible starts them: results, check mode, failures."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from plugins.module_utils.bpfview import (
+    kernel_promotion,
+    kernel_record,
+    kernel_removal,
+    kernel_staging,
+    kernel_survey,
+    kernel_wanted,
+)
+from plugins.modules import (
+    kernel_confirm,
+    kernel_packages,
+    kernel_preflight,
+    kernel_remove,
+    kernel_stage,
+)
+from tests.unit.fake_host import OURS, STOCK, FakeHost, wanted_kernel
+from tests.unit.grub_fixture import path_of
+
+KERNEL = {"kernel": wanted_kernel().facts()}
+SMALL = {**KERNEL, "boot_margin_mib": 0}
+MODULES = (kernel_confirm, kernel_preflight, kernel_remove, kernel_stage)
+
+Answer = dict[str, Any]
+Run = Callable[..., Answer]
+
+
+@pytest.fixture(name="fake")
+def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    fake = FakeHost(tmp_path)
+    for module in MODULES:
+        monkeypatch.setattr(module, "Host", lambda: fake.host)
+    return fake
+
+
+@pytest.fixture(name="run")
+def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    warnings: list[str] = []
+    # Ansible keeps them for a process, which is one module there and many here
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+
+    def run(module: Any, check: bool = False, **arguments: Any) -> Answer:
+        warnings.clear()
+        given = arguments | {"_ansible_check_mode": check, "_ansible_diff": True}
+        with patch_module_args(given), pytest.raises(SystemExit) as ended:
+            module.main()
+        answer: Answer = json.loads(capsys.readouterr().out)
+        assert (ended.value.code != 0) == answer.get("failed", False)
+        return answer | {"warnings": list(warnings)}
+
+    return run
+
+
+def staged(fake: FakeHost, run: Run, arm: bool) -> Answer:
+    fake.deliver(wanted_kernel())
+    return run(kernel_stage, arm=arm, **SMALL)
+
+
+def promoted(fake: FakeHost, run: Run) -> None:
+    staged(fake, run, arm=True)
+    fake.boot()
+    assert run(kernel_confirm, **KERNEL)["verdict"] == "promoted"
+
+
+def refuse(*_arguments: object, **_named: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system", "/boot/grub/grubenv")
+
+
+# kernel_preflight --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_preflight_tells_what_is_due_and_writes_nothing(
+    fake: FakeHost, run: Run, check: bool
+) -> None:
+    before = fake.files()
+    answer = run(kernel_preflight, check=check, **SMALL)
+    assert fake.files() == before
+    assert (answer["changed"], answer["action"], answer["reboots"]) == (False, "stage", True)
+    assert (answer["default_release"], answer["pin"]) == (STOCK, STOCK)
+    assert answer["missing"] == [wanted_kernel().packages[0].file]
+    assert answer["running"]["release"] == STOCK
+
+
+def test_preflight_warns_of_a_missing_watchdog_where_a_trial_boot_is_due(
+    fake: FakeHost, run: Run
+) -> None:
+    answer = run(kernel_preflight, **SMALL)
+    (warning,) = answer["warnings"]
+    assert "no watchdog device" in warning and OURS in warning and not answer["watchdog"]
+    fake.put("/dev/watchdog", "")
+    answer = run(kernel_preflight, **SMALL)
+    assert (answer["warnings"], answer["watchdog"]) == ([], True)
+    (fake.root / "dev/watchdog").unlink()
+    promoted(fake, run)
+    answer = run(kernel_preflight, **SMALL)
+    assert (answer["action"], answer["warnings"]) == ("unchanged", [])
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+@pytest.mark.parametrize("module", [kernel_preflight, kernel_stage, kernel_confirm])
+def test_a_panic_timeout_that_reboots_nothing_is_refused_by_every_module(
+    fake: FakeHost, run: Run, module: Any, seconds: int
+) -> None:
+    before = fake.files()
+    message = run(module, panic_timeout=seconds, **KERNEL)["msg"]
+    assert f"kernel_install_panic_timeout is {seconds}" in message and "1 or more" in message
+    assert fake.files() == before
+
+
+def test_preflight_fails_with_every_reason_and_the_remedy(fake: FakeHost, run: Run) -> None:
+    fake.filesystem = "btrfs"
+    fake.put("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=panic=0\n")
+    message = run(kernel_preflight, **KERNEL)["msg"]
+    assert "Refused before anything was changed" in message
+    assert "panic=0 in /etc/default/grub" in message and "btrfs" in message
+    assert "incomplete ('release')" in run(kernel_preflight, kernel={})["msg"]
+
+
+# kernel_stage ------------------------------------------------------------------------------------
+
+
+def test_stage_predicts_and_writes_nothing_in_check_mode(fake: FakeHost, run: Run) -> None:
+    before = fake.files()
+    answer = run(kernel_stage, check=True, arm=True, **SMALL)
+    assert fake.files() == before
+    assert (answer["changed"], answer["installed"], answer["armed"]) == (True, [], "")
+    assert f"next boot only: {OURS}" in answer["diff"]["after"]
+
+
+def test_stage_without_leave_to_reboot_installs_and_arms_nothing(fake: FakeHost, run: Run) -> None:
+    answer = staged(fake, run, arm=False)
+    assert answer["changed"] and answer["installed"] == [f"linux-image-{OURS}"]
+    assert answer["armed"] == ""
+    assert run(kernel_preflight, **SMALL)["action"] == "trial"
+    assert not run(kernel_stage, arm=False, **SMALL)["changed"]
+    assert fake.boot() == STOCK
+    assert run(kernel_stage, arm=True, **SMALL)["armed"] == path_of(OURS)
+    assert fake.boot() == OURS
+
+
+def test_stage_fails_with_reason_and_remedy(
+    fake: FakeHost, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.deliver(wanted_kernel(), b"something else")
+    message = run(kernel_stage, **SMALL)["msg"]
+    assert "its manifest says" in message and "run again" in message
+    monkeypatch.setattr(kernel_staging, "stage", refuse)
+    message = run(kernel_stage, **SMALL)["msg"]
+    assert "Staging the kernel failed: /boot/grub/grubenv: Read-only file system." in message
+    assert "can be written" in message
+
+
+# kernel_confirm ----------------------------------------------------------------------------------
+
+
+def test_confirm_predicts_promotes_and_then_has_nothing_to_do(fake: FakeHost, run: Run) -> None:
+    staged(fake, run, arm=True)
+    fake.boot()
+    before = fake.files()
+    predicted = run(kernel_confirm, check=True, **KERNEL)
+    assert fake.files() == before
+    done = run(kernel_confirm, **KERNEL)
+    for answer in (predicted, done):
+        assert answer["changed"] and answer["verdict"] == "promoted" and answer["reasons"] == []
+        assert answer["default_release"] == OURS
+        assert answer["diff"]["after"] == f"default: {OURS}\n"
+    assert not run(kernel_confirm, **KERNEL)["changed"]
+
+
+def test_confirm_of_other_settings_finds_the_promoted_kernel_in_order(
+    fake: FakeHost, run: Run
+) -> None:
+    promoted(fake, run)
+    assert run(kernel_preflight, panic_timeout=60, **SMALL)["action"] == "settle"
+    assert run(kernel_stage, panic_timeout=60, arm=True, **SMALL)["changed"]
+    answer = run(kernel_confirm, panic_timeout=60, **KERNEL)
+    assert (answer["verdict"], answer["changed"]) == ("promoted", False)
+    assert run(kernel_preflight, panic_timeout=60, **SMALL)["action"] == "unchanged"
+
+
+def test_confirm_tells_a_fall_back_and_notes_it(fake: FakeHost, run: Run) -> None:
+    staged(fake, run, arm=True)
+    fake.boot()
+    fake.boot()
+    answer = run(kernel_confirm, **KERNEL)
+    assert (answer["verdict"], answer["default_release"]) == ("fell_back", STOCK)
+    record = json.loads(fake.host.text(kernel_record.RECORD))
+    assert (record["trial"], record["decided"]["verdict"]) == (None, "fell_back")
+
+
+def test_confirm_fails_with_reason_and_remedy(
+    fake: FakeHost, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.put(kernel_record.RECORD, "{}")
+    assert "kernel.json cannot be understood" in run(kernel_confirm, **KERNEL)["msg"]
+    monkeypatch.setattr(kernel_promotion, "examine", refuse)
+    assert "Judging the kernel failed: /boot" in run(kernel_confirm, **KERNEL)["msg"]
+
+
+# kernel_remove -----------------------------------------------------------------------------------
+
+
+def test_remove_predicts_and_writes_nothing_in_check_mode(fake: FakeHost, run: Run) -> None:
+    promoted(fake, run)
+    before = fake.files()
+    answer = run(kernel_remove, check=True)
+    assert (answer["changed"], answer["reboot_required"]) == (True, True)
+    assert (answer["running"], answer["successor"]) == (OURS, STOCK)
+    fake.boot(STOCK)
+    answer = run(kernel_remove, check=True)
+    assert (answer["changed"], answer["reboot_required"]) == (True, False)
+    assert f"package linux-image-{OURS}: installed" in answer["diff"]["before"]
+    assert fake.files() == before
+
+
+def test_remove_hands_over_then_removes_and_then_has_nothing_to_do(
+    fake: FakeHost, run: Run
+) -> None:
+    before = fake.files()
+    promoted(fake, run)
+    answer = run(kernel_remove)
+    assert answer["changed"] and answer["reboot_required"]
+    assert fake.boot() == STOCK
+    answer = run(kernel_remove)
+    assert answer["changed"] and answer["packages"] == [f"linux-image-{OURS}"]
+    assert fake.files() == before
+    assert not run(kernel_remove)["changed"]
+
+
+def test_remove_fails_with_reason_and_remedy(
+    fake: FakeHost, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(fake, run)
+    fake.drop_kernel(STOCK)
+    assert "no other kernel with a GRUB entry" in run(kernel_remove)["msg"]
+    monkeypatch.setattr(kernel_removal, "hand_over", refuse)
+    assert "Removing the kernel failed: /boot/grub/grubenv" in run(kernel_remove)["msg"]
+
+
+# kernel_packages ---------------------------------------------------------------------------------
+
+
+def test_packages_fails_with_reason_and_remedy(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = {"manifest": str(tmp_path / "manifest.json")}
+    assert "There is no kernel manifest" in run(kernel_packages, **arguments)["msg"]
+    answer = run(kernel_packages, check=True, release=OURS, **arguments)
+    assert answer["kernel"]["release"] == OURS
+    monkeypatch.setattr(kernel_wanted, "read", refuse)
+    assert "Reading the kernel's manifest failed" in run(kernel_packages, **arguments)["msg"]
+
+
+def test_a_refusal_of_the_system_while_looking_is_told(
+    fake: FakeHost, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_survey, "survey", refuse)
+    for module, words in ((kernel_preflight, "Looking at the host"), (kernel_stage, "Staging")):
+        assert f"{words}" in run(module, **KERNEL)["msg"]
