@@ -7,15 +7,21 @@ DOCUMENTATION = r"""
 module: inventory_check
 short_description: Refuse an inventory with a mistake before any host is touched
 description:
-  - Fails when the group is empty, and when a host has a variable that begins with the name of one
-    of this collection's roles and is none of its arguments, which is what a typing mistake looks
-    like.
+  - Fails when the group is empty, or the inventory cannot be read.
+  - Fails when a host has a variable that begins with the name of one of this collection's roles, or
+    nearly is an argument's name, and is none, which is what a typing mistake looks like.
+  - Fails when a host has another value than the builder for an argument of a role that builds; it
+    would have no effect.
   - Runs on the control node and connects to no host.
 options:
   group:
     description: The inventory group whose hosts get the toolkit.
     type: str
     default: bpfview_hosts
+  need_hosts:
+    description: Whether an empty group is a mistake. To build it is none.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -33,10 +39,4 @@ EXAMPLES = r"""
     group: bpfview_hosts
 """
 
-RETURN = r"""
-problems:
-  description: One sentence a mistake.
-  returned: always
-  type: list
-  elements: str
-"""
+RETURN = ""

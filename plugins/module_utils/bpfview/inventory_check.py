@@ -4,53 +4,143 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import yaml
 
-def unknown_variables(
-    names: Iterable[str], options: Mapping[str, Iterable[str]]
-) -> dict[str, str | None]:
+_SHOWN = 3  # hosts named in a sentence
+# How alike a name must be to a role's variable, to count although it lacks the role's name.
+_ALIKE = 0.9
+_BUILD = ("kernel_build_", "view_build_")
+_EXAMPLE = "as inventory.example does"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the roles take and leave: arguments by role, their defaults, and names of facts."""
+
+    options: Mapping[str, Iterable[str]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    facts: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> set[str]:
+        """Names of all arguments."""
+        return {name for role in self.options.values() for name in role}
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Where an inventory was read, its groups, and each host's variables as they are written."""
+
+    sources: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    variables: Mapping[str, Mapping[str, Any]]
+
+    def __str__(self) -> str:
+        return f"The inventory {', '.join(self.sources)}" if self.sources else "The inventory"
+
+
+def unknown_variables(names: Iterable[str], roles: Roles) -> dict[str, str | None]:
     """Tell which variables look like a role's and are not.
 
-    names: variable names a host sees. options: role name to the argument names it takes.
     Returns the unknown names, each with the nearest known name or None.
     """
-    known = {name for role in options.values() for name in role}
-    prefixes = tuple(f"{role}_" for role in options)
+    known = roles.known
+    prefixes = tuple(f"{role}_" for role in roles.options)
     result: dict[str, str | None] = {}
-    for name in sorted(set(names) - known):
-        if name.startswith(prefixes):
-            near = difflib.get_close_matches(name, known, n=1)
+    for name in sorted(set(names) - known - roles.facts):
+        ours = name.startswith(prefixes)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if ours else _ALIKE)
+        if near or ours:
             result[name] = near[0] if near else None
     return result
 
 
 def problems(
-    group: str,
-    hosts: Iterable[str],
-    hostvars: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Iterable[str]],
+    group: str, inventory: Inventory, roles: Roles, builders: Sequence[str], *, need_hosts: bool
 ) -> list[str]:
-    """List in plain sentences what is wrong with the inventory; empty when nothing is."""
-    names = list(hosts)
-    if not names:
-        return [
-            f"The inventory has no host in the group {group}. Name the hosts there, as "
-            "inventory.example does, and pass the file with -i."
-        ]
+    """List in plain sentences what is wrong with the inventory; empty when nothing is.
+
+    builders: the hosts that build, whose variables are known too. need_hosts: whether an empty
+    group is wrong.
+    """
+    hosts = list(inventory.groups.get(group, ()))
+    if need_hosts and not hosts:
+        return [_no_host(group, inventory)]
     found: dict[str, list[str]] = {}
-    nearest: dict[str, str | None] = {}
-    for host in names:
-        for name, near in unknown_variables(hostvars[host].keys(), options).items():
+    for host in dict.fromkeys([*hosts, *builders]):
+        for name in inventory.variables[host]:
             found.setdefault(name, []).append(host)
-            nearest[name] = near
+    unknown = unknown_variables(found, roles)
+    sentences = [
+        f"{inventory} sets {name} (on {_listed(found[name])}), which no role takes. "
+        + (f"Did you mean {near}?" if near else "Remove it.")
+        for name, near in unknown.items()
+    ]
+    return sentences + _not_built(hosts, inventory, roles, builders)
+
+
+def _no_host(group: str, inventory: Inventory) -> str:
+    for source in inventory.sources:
+        if mistake := unreadable(Path(source)):
+            return mistake
+    others = sorted(set(inventory.groups) - {"all", "ungrouped", group})
+    near = difflib.get_close_matches(group, others, n=1)
+    if near:
+        remedy = f"Did you mean that group where it says {near[0]}?"
+    else:
+        listed = f" (its groups: {', '.join(others)})" if others else ""
+        remedy = f"Name the hosts there, {_EXAMPLE}{listed}, and pass the file with -i."
+    return f"{inventory} has no host in the group {group}. {remedy}"
+
+
+def unreadable(source: Path) -> str | None:
+    """Say in one sentence why nothing can be read there; None if that cannot be told."""
+    if not source.exists():
+        if "," in str(source):  # a list of hosts
+            return None
+        return (
+            f"There is no inventory {source}. Correct the path after -i, or copy inventory.example "
+            "and name your hosts."
+        )
+    # Only the line that YAML stumbles over is told; a script or an INI file is no YAML.
+    try:
+        text = source.read_text("utf-8")
+        if text.lstrip().startswith(("---", "all:", "#")):
+            yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"{source}{line} is no YAML: {error.problem}. Correct it; inventory.example shows the form."
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return None
+
+
+def _not_built(
+    hosts: Sequence[str], inventory: Inventory, roles: Roles, builders: Sequence[str]
+) -> list[str]:
+    """Say which of the build's variables are set on hosts, where nobody reads them."""
+    wrong: dict[tuple[str, str, str], list[str]] = {}
+    names = {name for name in roles.known if name.startswith(_BUILD)}
+    for builder in builders:
+        used = {**roles.defaults, **inventory.variables[builder]}
+        for host in hosts:
+            variables = inventory.variables[host]
+            for name in sorted(names & variables.keys()):
+                if str(variables[name]) != str(used.get(name)):
+                    key = (name, builder, str(used.get(name)))
+                    wrong.setdefault(key, []).append(host)
     return [
-        _unknown_sentence(name, hosts_with, nearest[name]) for name, hosts_with in found.items()
+        f"{inventory} sets {name} on {_listed(where)}, but the build runs on {builder}, where "
+        f"it is {value!r}. Set it for all hosts (all: vars:), {_EXAMPLE}."
+        for (name, builder, value), where in wrong.items()
     ]
 
 
-def _unknown_sentence(name: str, hosts: list[str], near: str | None) -> str:
-    where = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
-    hint = f" Did you mean {near}?" if near else " Remove it; no role takes it."
-    return f"Unknown variable {name} (on {where}).{hint}"
+def _listed(hosts: Sequence[str]) -> str:
+    more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
+    return ", ".join(hosts[:_SHOWN]) + more
