@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.module_utils.bpfview.errors import BpfviewError
+from plugins.module_utils.bpfview.inventory_check import unreadable
 
 HOSTS_GROUP = "bpfview_hosts"
 DEFAULT_INVENTORIES = ("inventory", "build/lab/demo/inventory.yml")
@@ -31,9 +33,12 @@ class Inventory:
         """Hosts of a group in the inventory's order; a BpfviewError when there is no such group."""
         if group not in self.groups:
             known = ", ".join(sorted(self.groups)) or "none"
+            near = difflib.get_close_matches(group, self.groups, n=1)
             raise BpfviewError(
                 f"The inventory {self.source} has no group {group} (its groups: {known})",
-                "Name the group there as inventory.example does, or correct the name",
+                f"Did you mean that group where it says {near[0]}?"
+                if near
+                else "Name the group there as inventory.example does, or correct the name",
             )
         return self.groups[group]
 
@@ -103,6 +108,8 @@ def load_inventory(root: Path, source: Path, limit: str | None = None) -> Invent
             "Try `ansible-inventory --list` by hand",
         ) from None
     if done.returncode != 0:
+        if mistake := unreadable(source):
+            raise BpfviewError(mistake, "Nothing was run")
         raise BpfviewError(
             f"Ansible cannot read {source}"
             + (f" with the limit {limit!r}" if limit is not None else "")

@@ -93,3 +93,15 @@ def test_ansible_reads_the_inventory_and_refuses_typing_mistakes(tmp_path):
     source.write_text("all: {children: [\n")
     with pytest.raises(BpfviewError, match="cannot read"):
         load_inventory(ROOT, source)
+
+
+def test_a_broken_inventory_is_told_by_its_line(tmp_path):
+    source = tmp_path / "inventory"
+    source.write_text("all:\n  children:\n    bpfview_hosts: [\n")
+    with pytest.raises(BpfviewError, match=r"inventory line 4 is no YAML.* Nothing was run"):
+        load_inventory(ROOT, source)
+
+
+def test_a_misspelt_group_is_named():
+    with pytest.raises(BpfviewError, match="Did you mean that group where it says bpfview_host?"):
+        Inventory(Path("inv"), {"all": (), "bpfview_host": ("a",)}, {}).hosts("bpfview_hosts")
