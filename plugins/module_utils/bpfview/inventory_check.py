@@ -114,7 +114,8 @@ def unreadable(source: Path) -> str | None:
             yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        return f"{source}{line} is no YAML: {error.problem}. Correct it; inventory.example shows the form."
+        problem = f"{source}{line} is no YAML: {error.problem}"
+        return f"{problem}. Correct it; inventory.example shows the form."
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
     return None
