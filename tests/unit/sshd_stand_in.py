@@ -12,6 +12,9 @@ from pathlib import Path
 import paramiko
 
 
+GRANT_SECONDS = 0.2
+
+
 def _copy(source: socket.socket | paramiko.Channel, sink: socket.socket | paramiko.Channel) -> None:
     with suppress(OSError, EOFError):
         while data := source.recv(4096):
@@ -35,7 +38,11 @@ class _Session(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        threading.Thread(target=self._answer, args=(channel, command.decode()), daemon=True).start()
+        # what follows this call tells the client that its request was granted: a command that
+        # ends at once must not close the channel before that
+        answer = threading.Timer(GRANT_SECONDS, self._answer, (channel, command.decode()))
+        answer.daemon = True
+        answer.start()
         return True
 
     def check_channel_direct_tcpip_request(
