@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from plugins.module_utils.bpfview.errors import BpfviewError
+from plugins.module_utils.bpfview.view_name import is_view_name
 
 from .connections import Answer
 from .table import table
@@ -46,7 +46,7 @@ def status_row(answer: Answer) -> list[str]:
 
 def read_command(view: str, cgroup: str | None) -> str:
     """Return the command that prints a view's file: of one cgroup, or of all that have it."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", view):
+    if not is_view_name(view):
         raise BpfviewError(
             f"{view!r} is no view's name", "Give the name after `view.`, as in `fab read memory`"
         )
@@ -118,6 +118,10 @@ def _proven(running: str, text: str) -> tuple[str, str]:
     trial = record.get("trial") or {}
     if trial:
         return proven or "none", f"trial of {trial.get('release')} not decided"
+    decided = record.get("decided") or {}
+    if decided and running != proven:
+        release = (decided.get("trial") or {}).get("release")
+        return proven or "none", f"{release} {decided.get('verdict')}"
     if not proven:
         return "none", "nothing proven"
     return proven, "on the proven kernel" if running == proven else "NOT on the proven kernel"
