@@ -11,7 +11,6 @@ from pathlib import Path
 
 import paramiko
 
-
 GRANT_SECONDS = 0.2
 
 
