@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 
 BASELINE ?= 6.1
+BASELINES := 6.1 6.12
 CONFIG ?= lab
 INVENTORY ?= build/lab/demo/inventory.yml
 
@@ -56,8 +57,11 @@ views: venv ## Build the views against the kernel of BASELINE
 	$(BUILD) \
 		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
 
-kernel-test: kernel ## Boot the built kernel directly and check its behaviour, rule by rule
-	python -m bpfview_fleet.boottest --baseline $(BASELINE)
+kernel-test: $(addprefix kernel-test-,$(BASELINES)) ## Boot each baseline's kernel directly and check its behaviour, rule by rule
+
+kernel-test-%: venv
+	$(MAKE) --no-print-directory kernel BASELINE=$*
+	python -m bpfview_fleet.boottest --baseline $*
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all
