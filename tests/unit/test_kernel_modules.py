@@ -6,13 +6,10 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 
 from plugins.module_utils.bpfview import (
     kernel_promotion,
@@ -31,13 +28,13 @@ from plugins.modules import (
 )
 from tests.unit.fake_host import OURS, STOCK, FakeHost, wanted_kernel
 from tests.unit.grub_fixture import path_of
+from tests.unit.module_runner import Answer, Run, run_module
 
 KERNEL = {"kernel": wanted_kernel().facts()}
 SMALL = {**KERNEL, "boot_margin_mib": 0}
 MODULES = (kernel_confirm, kernel_preflight, kernel_remove, kernel_stage)
 
-Answer = dict[str, Any]
-Run = Callable[..., Answer]
+__all__ = ["run_module"]  # a fixture is used by its name alone
 
 
 @pytest.fixture(name="fake")
@@ -48,24 +45,6 @@ def _fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     for module in MODULES:
         monkeypatch.setattr(module, "Host", lambda: fake.host)
     return fake
-
-
-@pytest.fixture(name="run")
-def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    warnings: list[str] = []
-    # Ansible keeps them for a process, which is one module there and many here
-    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
-
-    def run(module: Any, check: bool = False, **arguments: Any) -> Answer:
-        warnings.clear()
-        given = arguments | {"_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args(given), pytest.raises(SystemExit) as ended:
-            module.main()
-        answer: Answer = json.loads(capsys.readouterr().out)
-        assert (ended.value.code != 0) == answer.get("failed", False)
-        return answer | {"warnings": list(warnings)}
-
-    return run
 
 
 def staged(fake: FakeHost, run: Run, arm: bool) -> Answer:

@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import errno
-import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 
 from plugins.module_utils.bpfview import view_inspect, views_desired, views_units
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
 from plugins.modules import view_apply, view_remove, view_state, view_verify
+from tests.unit.module_runner import Answer, Run, run_module
 from tests.unit.view_fixture import FakeKernel, Tree
 
 TEXT = "m_bytes 4096\n"
@@ -25,8 +21,7 @@ SELECTORS = ["system.slice/*.service"]
 ENTRIES = ["system.slice/cron.service/view.memory", "system.slice/ssh.service/view.memory"]
 MODULES = (view_apply, view_remove, view_state, view_verify)
 
-Answer = dict[str, Any]
-Run = Callable[..., Answer]
+__all__ = ["run_module"]  # a fixture is used by its name alone
 
 
 @pytest.fixture(name="tree")
@@ -40,24 +35,6 @@ def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
             monkeypatch.setattr(module, "Kernel", lambda _host: FakeKernel(tree))
     monkeypatch.setattr(view_inspect.view_host, "library_present", lambda: True)
     return tree
-
-
-@pytest.fixture(name="run")
-def _run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    warnings: list[str] = []
-    # Ansible keeps them for a process, which is one module there and many here
-    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
-
-    def run(module: Any, check: bool = False, **arguments: Any) -> Answer:
-        warnings.clear()
-        given = arguments | {"_ansible_check_mode": check, "_ansible_diff": True}
-        with patch_module_args(given), pytest.raises(SystemExit) as ended:
-            module.main()
-        answer: Answer = json.loads(capsys.readouterr().out)
-        assert (ended.value.code != 0) == answer.get("failed", False)
-        return answer | {"warnings": list(warnings)}
-
-    return run
 
 
 def wanted(*views: View) -> Answer:
