@@ -9,29 +9,23 @@ passed, 1 a test failed or the kernel reported a problem, 2 the tests could not 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import re
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 
-from .accel import Acceleration, detect
+from . import direct_boot
+from .accel import detect
 from .console import find_splats, message
 from .initramfs import build_initramfs
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "kernel" / "tests"
-QEMU = "qemu-system-x86_64"
-CLANGS = ("clang-16", "clang")
 TIMEOUT_SECONDS = 300.0
-MEMORY_MIB = 1024
 
 # What a kernel has to prove: each of these needs a test that passed. Tests of anything else may
 # come beside them, but a rule without one, or with nothing but skipped ones, is not proved.
@@ -41,12 +35,6 @@ REQUIRED = (
     "link-update",
     "sleepable",
     "subtree",
-)
-
-# No message of lower urgency than the tests' own; no limit on how much the tests may say; a
-# kernel that fails must end QEMU and not sit there.
-COMMAND_LINE = (
-    "console=ttyS0 loglevel=6 printk.devkmsg=on panic=-1 oops=panic lsm=capability,bpf rdinit=/init"
 )
 
 _RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
@@ -164,70 +152,16 @@ def _mismatches(report: Report, planned: int | None, ended: bool) -> list[str]:
     return problems
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BpfviewError(
-            f"{command[0]} failed with status {done.returncode}:\n{done.stderr.strip()}",
-            "Correct kernel/tests, or install what is missing with `make deps`",
-        )
-
-
-def _tool(*names: str) -> str:
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    raise BpfviewError(
-        f"The boot test needs {names[0]}, which this machine lacks",
-        "Run `make deps` to install the Debian packages that the project needs",
-    )
-
-
 def compile_tests(folder: Path) -> dict[str, bytes]:
     """Build the test program and its BPF objects in ``folder``; content by file name.
 
     Raises BpfviewError with the compiler's words.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    clang, gcc = _tool(*CLANGS), _tool("gcc")
-    names = {"init": folder / "init"}
-    multiarch = subprocess.run(
-        [gcc, "-print-multiarch"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    for source in sorted(SOURCES.glob("*.bpf.c")):
-        out = folder / source.with_suffix(".o").name
-        names[out.name] = out
-        _run([clang, "-target", "bpf", "-g", "-O2", "-Wall", "-Werror",
-              f"-I/usr/include/{multiarch}", "-c", str(source), "-o", str(out)])  # fmt: skip
-    programs = [str(p) for p in sorted(SOURCES.glob("*.c")) if not p.name.endswith(".bpf.c")]
-    _run([gcc, "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-static", *programs,
-          "-o", str(names["init"]), "-lbpf", "-lelf", "-lz"])  # fmt: skip
-    return {name: path.read_bytes() for name, path in names.items()}
-
-
-def boot(
-    kernel: Path, initrd: Path, log: Path, acceleration: Acceleration, timeout: float
-) -> str | None:
-    """Boot until QEMU ends. Returns what was wrong with that, or None; the console is in ``log``.
-
-    ``timeout`` is in seconds.
-    """
-    command = [_tool(QEMU), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-               "-machine", "q35", *acceleration.args(), "-cpu", "max", "-smp", "2",
-               "-m", str(MEMORY_MIB), "-serial", f"file:{log}",
-               "-kernel", str(kernel), "-initrd", str(initrd),
-               "-append", COMMAND_LINE]  # fmt: skip
-    log.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"the machine did not switch itself off within {timeout:.0f} s"
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        return f"QEMU ended with status {done.returncode}: {said}"
-    return None
+    programs = [path for path in SOURCES.glob("*.c") if not path.name.endswith(".bpf.c")]
+    return {
+        **direct_boot.compile_bpf(SOURCES.glob("*.bpf.c"), folder),
+        "init": direct_boot.compile_program(programs, folder / "init"),
+    }
 
 
 def judge(log: Path, trouble: str | None) -> Report:
@@ -241,35 +175,12 @@ def judge(log: Path, trouble: str | None) -> Report:
     return report
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, or the two would judge each other's console."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"# waiting for another boot test to leave {folder}", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bpfview_fleet.boottest", description=__doc__)
     parser.add_argument("--baseline", default="6.1", help="kernel source line (default: 6.1)")
     parser.add_argument("--kernel", type=Path, help="a bzImage instead of the one that was built")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_SECONDS, metavar="SECONDS")
     return parser.parse_args(argv)
-
-
-def _kernel(arguments: argparse.Namespace) -> Path:
-    kernel: Path = arguments.kernel or ROOT / "build" / "kernel" / arguments.baseline / "bzImage"
-    if not kernel.is_file():
-        raise BpfviewError(
-            f"There is no kernel {kernel}",
-            f"Build one with `make kernel BASELINE={arguments.baseline}`, or name one: --kernel",
-        )
-    return kernel
 
 
 def _test(kernel: Path, folder: Path, timeout: float) -> Report:
@@ -279,7 +190,7 @@ def _test(kernel: Path, folder: Path, timeout: float) -> Report:
     acceleration = detect(kernel)
     print(f"# {kernel}, {acceleration}", flush=True)
     log = folder / "console.log"
-    return judge(log, boot(kernel, initrd, log, acceleration, timeout))
+    return judge(log, direct_boot.boot(kernel, initrd, log, acceleration, timeout))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -287,8 +198,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     folder = ROOT / "build" / "boottest" / arguments.baseline
     try:
-        kernel = _kernel(arguments)
-        with _alone_in(folder):
+        kernel = arguments.kernel or direct_boot.built_kernel(arguments.baseline)
+        with direct_boot.alone_in(folder):
             started = time.monotonic()
             report = _test(kernel, folder, arguments.timeout)
     except BpfviewError as error:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bpfview_fleet import boottest
-from bpfview_fleet.accel import Acceleration
-from bpfview_fleet.boottest import Result, boot, judge, main, read_log
+from bpfview_fleet import boottest, direct_boot
+from bpfview_fleet.boottest import Result, judge, main, read_log
 
 RULES = "".join(
     f"[    1.{number:06}] ok {number} {rule}: it holds\n"
@@ -132,37 +131,11 @@ def test_trouble_with_the_machine_fails_a_good_log(tmp_path: Path) -> None:
     assert report.summary() == f"{COUNT + 1} passed, 0 failed, 1 skipped, 1 problem"
 
 
-def _fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    qemu = tmp_path / "qemu"
-    qemu.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    qemu.chmod(0o755)
-    monkeypatch.setattr(boottest, "QEMU", str(qemu))
-
-
-@pytest.mark.parametrize(
-    ("script", "trouble"),
-    [
-        ("exit 0", None),
-        ("echo no such machine >&2; exit 3", "QEMU ended with status 3: no such machine"),
-        ("exec sleep 60", "did not switch itself off within 1 s"),
-    ],
-)
-def test_how_qemu_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, trouble: str | None
-) -> None:
-    _fake_qemu(tmp_path, monkeypatch, script)
-    log = tmp_path / "console.log"
-    log.write_text(GOOD, encoding="utf-8")
-    said = boot(tmp_path / "k", tmp_path / "i", log, Acceleration("tcg", "test"), 1.0)
-    assert (said is None) if trouble is None else (trouble in (said or ""))
-    # The log of an earlier boot must not be taken for this one's.
-    assert not log.exists()
-
-
 def test_without_a_kernel_it_says_how_to_get_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["--baseline", "6.1", "--kernel", str(tmp_path / "bzImage")]) == 2
+    monkeypatch.setattr(direct_boot, "ROOT", tmp_path)
+    assert main(["--baseline", "6.1"]) == 2
     said = capsys.readouterr().err
     assert "bzImage" in said
     assert "make kernel BASELINE=6.1" in said
