@@ -6,13 +6,20 @@ SHELL := /bin/bash
 BASELINE ?= 6.1
 BASELINES := 6.1 6.12
 CONFIG ?= lab
+# one more of kernel/config, such as debug; and how many patches of the series, 0 for Debian's kernel
+FRAGMENT ?=
+PATCHES ?= all
 INVENTORY ?= build/lab/demo/inventory.yml
 
 VENV := .venv
 BIN := $(VENV)/bin
 ANSIBLE := $(BIN)/ansible-playbook
 # a build needs no host; an inventory, where there is one, may still set its variables
-BUILD := $(ANSIBLE) -i $(or $(wildcard inventory),/dev/null) playbooks/build.yml
+BUILD = $(ANSIBLE) -i $(or $(wildcard inventory),/dev/null) playbooks/build.yml \
+	-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
+empty :=
+space := $(empty) $(empty)
+KERNEL := $(subst $(space),-,$(strip $(BASELINE) $(FRAGMENT) $(if $(filter 0,$(PATCHES)),stock)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -49,13 +56,13 @@ unit: venv ## Unit tests
 kernel views: export ANSIBLE_LOCALHOST_WARNING := false
 kernel views: export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-kernel: venv ## Build the kernel of BASELINE (6.1) with CONFIG (lab, distro or a file)
-	$(BUILD) --tags kernel_build \
-		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
+kernel: venv ## Build the kernel of BASELINE (6.1) with CONFIG (lab, distro or a file) [FRAGMENT, PATCHES]
+	$(BUILD) --tags kernel_build -e kernel_build_patches=$(PATCHES) \
+		-e kernel_build_output_dir=$(CURDIR)/build/kernel/$(KERNEL) \
+		$(if $(FRAGMENT),-e '{"kernel_build_config_fragments": ["$(CURDIR)/kernel/config/$(FRAGMENT).config"]}')
 
 views: venv ## Build the views against the kernel of BASELINE
-	$(BUILD) \
-		-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
+	$(BUILD)
 
 kernel-test: $(addprefix kernel-test-,$(BASELINES)) ## Boot each baseline's kernel directly and check its behaviour, rule by rule
 

@@ -47,6 +47,11 @@ options:
     description: Version of the source package. Empty means the version that apt would install.
     type: str
     default: ""
+  patches:
+    description:
+      - How many patches of the series to apply, from the first. Left out, all.
+      - 0 gives Debian's kernel in the same configuration, to compare with.
+    type: int
   cache_dir:
     description: Cache folder. Empty means C(bpfview-fleet) in the user's cache folder.
     type: path
@@ -144,6 +149,7 @@ ARGUMENTS: dict[str, Any] = {
     "config_file": {"type": "path"},
     "config_fragments": {"type": "list", "elements": "path", "default": []},
     "source_version": {"type": "str", "default": ""},
+    "patches": {"type": "int"},
     "cache_dir": {"type": "path"},
     "output_dir": {"type": "path"},
     "jobs": {"type": "int", "default": 0},
@@ -162,6 +168,7 @@ def request_from(params: dict[str, Any]) -> builder.Request:
         config_file=Path(file).absolute() if file else None,
         fragments=[Path(item).absolute() for item in params["config_fragments"]],
         source_version=params["source_version"],
+        patches=params["patches"],
         jobs=params["jobs"],
     )
 

@@ -33,7 +33,8 @@ def request_for(tmp_path):
     kernel = tmp_path / "kernel"
     (kernel / "6.1").mkdir(parents=True)
     (kernel / "config").mkdir()
-    (kernel / "6.1/series").write_text("")
+    (kernel / "6.1/series").write_text("0001-a.patch")
+    (kernel / "6.1/0001-a.patch").write_text("")
     (kernel / "config/lab.config").write_text("CONFIG_L=y\n")
     (kernel / "config/distro.config").write_text("CONFIG_D=y\n")
     (kernel / "config/bpf_view.config").write_text("CONFIG_V=y\n")

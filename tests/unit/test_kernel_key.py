@@ -64,3 +64,8 @@ def test_the_line_that_holds_the_version():
     assert first_version_line("/usr/lib/bpftool v7.1.0\nfeatures:\n") == "/usr/lib/bpftool v7.1.0"
     assert first_version_line("LLVM\n  LLVM version 16.0.6\n") == "LLVM version 16.0.6"
     assert first_version_line("") == ""
+
+
+def test_a_kernel_without_the_series_does_not_say_that_it_has_it():
+    stock = replace(INPUTS, patches=[])
+    assert stock.release == f"6.1.192-stock-{stock.key[:12]}"

@@ -71,6 +71,21 @@ def test_a_patch_that_is_not_in_the_folder_is_named(tmp_path, name):
         kernel_series.read_series(tmp_path, "6.1")
 
 
+@pytest.mark.parametrize(("count", "left"), [(None, 3), (0, 0), (2, 2), (3, 3)])
+def test_a_series_can_be_cut_short(tmp_path, count, left):
+    names = ["a.patch", "b.patch", "c.patch"]
+    series(tmp_path, "6.1", "\n".join(names), names)
+    patches = kernel_series.read_series(tmp_path, "6.1", count)
+    assert [patch.name for patch in patches] == names[:left]
+
+
+@pytest.mark.parametrize("count", [-1, 2])
+def test_more_patches_than_there_are_is_refused(tmp_path, count):
+    series(tmp_path, "6.1", "a.patch", ["a.patch"])
+    with pytest.raises(BpfviewError, match="which has 1"):
+        kernel_series.read_series(tmp_path, "6.1", count)
+
+
 def test_a_patch_listed_twice_is_named(tmp_path):
     series(tmp_path, "6.1", "a.patch\na.patch\n", ["a.patch"])
     with pytest.raises(BpfviewError, match=r"a\.patch twice"):

@@ -39,6 +39,8 @@ class Request:
     config_file: Path | None = None
     fragments: Sequence[Path] = ()
     source_version: str = ""
+    # how many of the series, from the first; None is all
+    patches: int | None = None
     jobs: int = 0
 
 
@@ -83,7 +85,7 @@ def plan(request: Request) -> Plan:
             f"there is no configuration base {request.config_base!r}",
             f"Choose one of: {', '.join(_BASES)}, or name a configuration file",
         )
-    patches = kernel_series.read_series(request.kernel_dir, request.baseline)
+    patches = kernel_series.read_series(request.kernel_dir, request.baseline, request.patches)
     root = request.cache_root
     source = kernel_source.choose(root, f"linux-source-{request.baseline}", request.source_version)
     parts = [kernel_config.read(path) for path in _fragments(request)]

@@ -56,8 +56,8 @@ class Inputs:
 
     @property
     def local_version(self) -> str:
-        """What the build adds to the kernel's own version."""
-        return f"-bpfview-{self.key[:12]}"
+        """What the build adds to the kernel's own version; one without the series says so."""
+        return f"-{'bpfview' if self.patches else 'stock'}-{self.key[:12]}"
 
     @property
     def release(self) -> str:

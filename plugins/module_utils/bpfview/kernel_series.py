@@ -52,11 +52,11 @@ def baselines(kernel_dir: Path) -> list[str]:
     return sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 
 
-def read_series(kernel_dir: Path, baseline: str) -> list[Patch]:
-    """Return a baseline's patches in order.
+def read_series(kernel_dir: Path, baseline: str, count: int | None = None) -> list[Patch]:
+    """Return a baseline's patches in order: all, or the first ``count``.
 
-    Raises BpfviewError for an unknown baseline (listing the known), and for a series that names a
-    file twice, outside its folder, or that is not there.
+    Raises BpfviewError for an unknown baseline (listing the known), for a series that names a
+    file twice, outside its folder, or that is not there, and for one with fewer patches.
     """
     known = baselines(kernel_dir)
     if baseline not in known:
@@ -80,7 +80,13 @@ def read_series(kernel_dir: Path, baseline: str) -> list[Patch]:
                 f"the series of baseline {baseline} lists {name} twice", "Remove one of the lines"
             )
         patches.append(Patch(path, sha256_file(path)))
-    return patches
+    if count is not None and not 0 <= count <= len(patches):
+        raise BpfviewError(
+            f"the first {count} patches of baseline {baseline} were asked for, which has "
+            f"{len(patches)}",
+            f"Ask for 0 to {len(patches)}, or leave the number out for all",
+        )
+    return patches[:count]
 
 
 def parse_rejects(text: str) -> list[Reject]:
