@@ -17,8 +17,9 @@
 
 const char *path(const char *fmt, ...)
 {
-	static char ring[RING][512];
-	static int next;
+	/* Each thread has its own. */
+	static __thread char ring[RING][512];
+	static __thread int next;
 	va_list args;
 
 	next = (next + 1) % RING;
@@ -46,6 +47,42 @@ int remove_dir(const char *name)
 int remove_file(const char *name)
 {
 	return result(unlink(name));
+}
+
+void remove_cgroups(const char *name)
+{
+	struct dirent *entry;
+	char child[512];
+	DIR *dir;
+
+	dir = opendir(name);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		snprintf(child, sizeof(child), "%s/%s", name, entry->d_name);
+		remove_cgroups(child);
+	}
+	closedir(dir);
+	rmdir(name);
+}
+
+void remove_pins(const char *name)
+{
+	struct dirent *entry;
+	char pin[512];
+	DIR *dir;
+
+	dir = opendir(name);
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		snprintf(pin, sizeof(pin), "%s/%s", name, entry->d_name);
+		unlink(pin);
+	}
+	closedir(dir);
+	rmdir(name);
 }
 
 bool exists(const char *name)

@@ -22,6 +22,9 @@ const char *path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int make_dir(const char *name);
 int remove_dir(const char *name);
 int remove_file(const char *name);
+/* Remove a folder with the cgroups below it, or with the pins in it. */
+void remove_cgroups(const char *name);
+void remove_pins(const char *name);
 bool exists(const char *name);
 /* Is the name among those that the folder lists? */
 bool listed(const char *dir, const char *name);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,27 +25,6 @@ static struct {
 } *report;
 
 static int nr_run;
-
-void say(const char *fmt, ...)
-{
-	char line[900] = "<5>";
-	va_list args;
-	int fd, len;
-
-	va_start(args, fmt);
-	len = 3 + vsnprintf(line + 3, sizeof(line) - 4, fmt, args);
-	va_end(args);
-	if (len > (int)sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	line[len++] = '\n';
-
-	fd = open("/dev/kmsg", O_WRONLY);
-	if (fd < 0)
-		return;
-	if (write(fd, line, len) != len)
-		abort();
-	close(fd);
-}
 
 static void end_test(enum outcome outcome, const char *where, const char *fmt,
 		     va_list args)
@@ -79,43 +56,6 @@ void skip(const char *fmt, ...)
 	va_start(args, fmt);
 	end_test(SKIPPED, "", fmt, args);
 	abort();
-}
-
-/* Remove the cgroups below a folder, and the folder. */
-static void remove_cgroups(const char *path)
-{
-	struct dirent *entry;
-	char child[512];
-	DIR *dir;
-
-	dir = opendir(path);
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
-		remove_cgroups(child);
-	}
-	closedir(dir);
-	rmdir(path);
-}
-
-static void remove_pins(const char *path)
-{
-	struct dirent *entry;
-	char pin[512];
-	DIR *dir;
-
-	dir = opendir(path);
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		snprintf(pin, sizeof(pin), "%s/%s", path, entry->d_name);
-		unlink(pin);
-	}
-	closedir(dir);
-	rmdir(path);
 }
 
 static void in_child(const struct test_case *test, struct test *t)

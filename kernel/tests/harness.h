@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "say.h"
+
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* What a running test has at hand. Its folders are empty when it starts. */
@@ -26,9 +28,6 @@ extern const struct test_case rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
 			      rule_6[], rule_7[], rule_8[], rule_9[],
 			      unlink_cases[], link_update[], sleepable[],
 			      subtree[];
-
-/* Print one line to the kernel log, where nothing can cut it in two. */
-void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Report all cases of a list. Returns how many failed. */
 int run_cases(const struct test_case *cases);

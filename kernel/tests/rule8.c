@@ -1,60 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Rule 8: what is removed is freed at once and not with the unpin. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "files.h"
 #include "harness.h"
+#include "memory.h"
 #include "objects.h"
 
 #define ROUNDS_BEFORE	500
 #define ROUNDS		8000
 /* What is least, an entry without its node, takes 64 bytes a round: 500 KiB. */
 #define ALLOWED_KIB	300
-
-static long meminfo(const char *key)
-{
-	char text[4096], *at;
-
-	if (read_text("/proc/meminfo", text, sizeof(text)) < 0)
-		return -1;
-	at = strstr(text, key);
-	return at ? atol(at + strlen(key)) : -1;
-}
-
-/* Slab memory in KiB once dead cgroups are freed, which takes them a moment. */
-static long slab(void)
-{
-	char text[256];
-	int tries;
-
-	for (tries = 0; tries < 1000; tries++) {
-		if (read_text(CGROUP2 "/cgroup.stat", text, sizeof(text)) > 0 &&
-		    strstr(text, "nr_dying_descendants 0\n"))
-			break;
-		usleep(10000);
-	}
-	/* Two grace periods and the work that follows them. */
-	usleep(300000);
-	return meminfo("Slab:");
-}
-
-/* KASAN keeps what was freed, to see who still uses it. */
-static bool kernel_keeps_freed(void)
-{
-	char line[256];
-	bool found = false;
-	FILE *symbols = fopen("/proc/kallsyms", "r");
-
-	while (symbols && !found && fgets(line, sizeof(line), symbols))
-		found = strstr(line, " kasan_report\n");
-	if (symbols)
-		fclose(symbols);
-	return found;
-}
 
 static void rounds(struct test *t, int nr, int (*expose)(struct test *t),
 		   int (*end)(struct test *t))
