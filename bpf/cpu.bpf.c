@@ -249,7 +249,7 @@ static __always_inline struct task_group *to_task_group(struct cgroup_subsys_sta
 	return (void *)css - bpf_core_field_offset(struct task_group, css);
 }
 
-VIEW_CGROUP(cpu, seq, cgrp)
+VIEW_CGROUP_FLUSHED(cpu, seq, cgrp)
 {
 	struct cgroup_subsys_state *css = VIEW_CSS(cgrp, cpu);
 	struct times times = {};

@@ -53,27 +53,47 @@ static __always_inline __u64 no_limit_pages(struct cgroup *cgrp)
 	} while (0)
 
 /*
- * A kernel that numbers the statistics of memory cgroups apart from the global
- * ones has an array of another length: nothing is said rather than something
- * wrong.
+ * A newer kernel keeps fewer statistics for a memory cgroup than it numbers, and
+ * a table says which number is kept where. The table is static: its address is
+ * only in /proc/kallsyms, and missing from there for whoever may not see it.
  */
-static __always_inline bool stats_are_indexed_directly(void)
+extern const void mem_cgroup_stats_index __ksym __weak;
+
+static __always_inline __u32 stats_kept(void)
 {
 	struct memcg_vmstats *stats = NULL;
 
-	if (!bpf_core_type_exists(struct memcg_vmstats) ||
-	    !bpf_core_enum_value_exists(enum memcg_stat_item___view, MEMCG_NR_STAT___view))
-		return false;
-	return bpf_core_field_size(stats->state) / sizeof(long) ==
-	       bpf_core_enum_value(enum memcg_stat_item___view, MEMCG_NR_STAT___view);
+	if (!bpf_core_type_exists(struct memcg_vmstats))
+		return 0;
+	return bpf_core_field_size(stats->state) / sizeof(long);
 }
 
-static __always_inline __u64 stat_at(struct memcg_vmstats *stats, __u64 index)
+static __always_inline bool stats_are_indexed_directly(void)
 {
+	return bpf_core_enum_value_exists(enum memcg_stat_item___view, MEMCG_NR_STAT___view) &&
+	       stats_kept() == bpf_core_enum_value(enum memcg_stat_item___view,
+						   MEMCG_NR_STAT___view);
+}
+
+/* Write a statistic, or nothing rather than something wrong. */
+static __always_inline bool read_stat(struct memcg_vmstats *stats, __u64 number, __u64 *out)
+{
+	__u64 index = number;
+	__u8 entry = 0;
 	long value = 0;
 
-	bpf_core_read(&value, sizeof(value), &stats->state[index]);
-	return value < 0 ? 0 : value;
+	if (!stats_are_indexed_directly()) {
+		if (!&mem_cgroup_stats_index ||
+		    bpf_probe_read_kernel(&entry, sizeof(entry),
+					  (const __u8 *)&mem_cgroup_stats_index + number))
+			return false;
+		index = entry;
+	}
+	if (index >= stats_kept() ||
+	    bpf_core_read(&value, sizeof(value), &stats->state[index]))
+		return false;
+	*out = value < 0 ? 0 : value;
+	return true;
 }
 
 static __always_inline __u64 event_at(struct mem_cgroup *memcg, __u64 index)
@@ -84,14 +104,20 @@ static __always_inline __u64 event_at(struct mem_cgroup *memcg, __u64 index)
 	return value;
 }
 
-#define STAT(stats, type, item)						\
-	stat_at(stats, bpf_core_enum_value(enum type##___view, item##___view))
+#define STAT_LINE(seq, key, stats, page_size, type, item)		\
+	do {								\
+		__u64 _pages;						\
+									\
+		if (read_stat(stats, bpf_core_enum_value(enum type##___view, \
+							 item##___view), &_pages)) \
+			VIEW_LINE(seq, key, _pages * (page_size));	\
+	} while (0)
 
 #define EVENT_LINE(seq, key, memcg, item)				\
 	VIEW_LINE(seq, key, event_at(memcg,				\
 		  bpf_core_enum_value(enum memcg_memory_event___view, item##___view)))
 
-VIEW_CGROUP(memory, seq, cgrp)
+VIEW_CGROUP_FLUSHED(memory, seq, cgrp)
 {
 	struct cgroup_subsys_state *css = VIEW_CSS(cgrp, memory);
 	__u64 no_limit, page_size;
@@ -126,15 +152,10 @@ VIEW_CGROUP(memory, seq, cgrp)
 			   no_limit, page_size);
 	}
 
-	if (stats_are_indexed_directly()) {
-		stats = BPF_CORE_READ(memcg, vmstats);
-		VIEW_LINE(seq, "memory_anon_bytes",
-			  STAT(stats, node_stat_item, NR_ANON_MAPPED) * page_size);
-		VIEW_LINE(seq, "memory_file_bytes",
-			  STAT(stats, node_stat_item, NR_FILE_PAGES) * page_size);
-		VIEW_LINE(seq, "memory_kernel_bytes",
-			  STAT(stats, memcg_stat_item, MEMCG_KMEM) * page_size);
-	}
+	stats = BPF_CORE_READ(memcg, vmstats);
+	STAT_LINE(seq, "memory_anon_bytes", stats, page_size, node_stat_item, NR_ANON_MAPPED);
+	STAT_LINE(seq, "memory_file_bytes", stats, page_size, node_stat_item, NR_FILE_PAGES);
+	STAT_LINE(seq, "memory_kernel_bytes", stats, page_size, memcg_stat_item, MEMCG_KMEM);
 
 	if (!root) {
 		EVENT_LINE(seq, "memory_events_low_total", memcg, MEMCG_LOW);

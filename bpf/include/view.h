@@ -17,6 +17,18 @@
 
 #define NSEC_PER_USEC	1000ULL
 
+#define VIEW_PROGRAM(section, prepare, name, seq, cgrp)			\
+static __always_inline int name##_show(struct seq_file *, struct cgroup *); \
+SEC(section)								\
+int BPF_PROG(name, struct seq_file *_seq, struct cgroup *_cgrp)		\
+{									\
+	prepare(_cgrp);							\
+	return name##_show(_seq, _cgrp);				\
+}									\
+static __always_inline int name##_show(struct seq_file *seq, struct cgroup *cgrp)
+
+#define VIEW_NOTHING_TO_PREPARE(cgrp)
+
 /*
  * Declare a view on cgroups:
  *
@@ -27,13 +39,18 @@
  *	}
  */
 #define VIEW_CGROUP(name, seq, cgrp)					\
-static __always_inline int name##_show(struct seq_file *, struct cgroup *); \
-SEC("view/cgroup")							\
-int BPF_PROG(name, struct seq_file *_seq, struct cgroup *_cgrp)		\
-{									\
-	return name##_show(_seq, _cgrp);				\
-}									\
-static __always_inline int name##_show(struct seq_file *seq, struct cgroup *cgrp)
+	VIEW_PROGRAM("view/cgroup", VIEW_NOTHING_TO_PREPARE, name, seq, cgrp)
+
+extern void cgroup_rstat_flush(struct cgroup *cgrp) __ksym;
+
+/*
+ * The same for a view of what each processor counts for itself (memory
+ * statistics, processor time): what was counted in the cgroup and all below it
+ * is added up first. Flushing may sleep, and is the only thing for which a view
+ * may.
+ */
+#define VIEW_CGROUP_FLUSHED(name, seq, cgrp)				\
+	VIEW_PROGRAM("view.s/cgroup", cgroup_rstat_flush, name, seq, cgrp)
 
 #define VIEW_LINE(seq, key, value)					\
 	BPF_SEQ_PRINTF(seq, key " %llu\n", (__u64)(value))
