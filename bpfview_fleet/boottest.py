@@ -22,6 +22,7 @@ from . import direct_boot
 from .accel import detect
 from .console import find_splats, message
 from .initramfs import build_initramfs
+from .shipped_views import shipped_views
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "kernel" / "tests"
@@ -35,6 +36,7 @@ REQUIRED = (
     "link-update",
     "sleepable",
     "subtree",
+    "shipped-views",
 )
 
 _RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
@@ -183,8 +185,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _test(kernel: Path, folder: Path, timeout: float) -> Report:
-    files = compile_tests(folder)
+def _test(kernel: Path, views_for: Path, folder: Path, timeout: float) -> Report:
+    files = {**compile_tests(folder), **shipped_views(views_for)}
     initrd = folder / "initramfs.gz"
     initrd.write_bytes(build_initramfs(files))
     acceleration = detect(kernel)
@@ -198,10 +200,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     folder = ROOT / "build" / "boottest" / arguments.baseline
     try:
-        kernel = arguments.kernel or direct_boot.built_kernel(arguments.baseline)
+        # A view is compiled for a baseline, and finds its way on any kernel of that line.
+        built = direct_boot.built_kernel(arguments.baseline)
+        kernel = arguments.kernel or built
         with direct_boot.alone_in(folder):
             started = time.monotonic()
-            report = _test(kernel, folder, arguments.timeout)
+            report = _test(kernel, built.parent, folder, arguments.timeout)
     except BpfviewError as error:
         print(error, file=sys.stderr)
         return 2

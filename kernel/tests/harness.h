@@ -27,7 +27,7 @@ struct test_case {
 extern const struct test_case rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
 			      rule_6[], rule_7[], rule_8[], rule_9[],
 			      unlink_cases[], link_update[], sleepable[],
-			      subtree[];
+			      subtree[], shipped_views[];
 
 /* Report all cases of a list. Returns how many failed. */
 int run_cases(const struct test_case *cases);

@@ -14,6 +14,7 @@ static void run_all(void)
 	const struct test_case *rules[] = {
 		rule_1, rule_2, rule_3, rule_4, rule_5, rule_6, rule_7, rule_8,
 		rule_9, unlink_cases, link_update, sleepable, subtree,
+		shipped_views,
 	};
 	unsigned int i;
 	int failed = 0;
