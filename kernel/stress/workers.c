@@ -43,7 +43,8 @@ static bool may_have(const struct op_kind *kind, const struct worker *w,
 {
 	unsigned int i;
 
-	if (err == ENOMEM)
+	/* bpffs says ENOSPC where it gets no inode. */
+	if (err == ENOMEM || err == ENOSPC)
 		return c->fail;
 	if (w->class == USER && (err == EACCES || err == EPERM))
 		return true;
@@ -68,9 +69,10 @@ static void judge(struct worker *w, unsigned long index, const struct choice *c,
 		wrong = strerror(-ret);
 	}
 	if (wrong)
-		report_problem("worker %u, operation %lu: %s in %s, entry %u, object %u, %u%s: %s %s",
-			w->number, index, kind->name, cgroup_of(w, c), c->name, c->object,
-			c->which, c->fail ? ", with failing allocations" : "", wrong, w->note);
+		report_problem("worker %u, operation %lu: %s%s in %s, %u, %u, %u: %s %s",
+			       w->number, index, kind->name,
+			       c->fail ? " with failing allocations" : "", cgroup_of(w, c),
+			       c->name, c->object, c->which, wrong, w->note);
 	w->note[0] = '\0';
 }
 
