@@ -9,6 +9,10 @@ CONFIG ?= lab
 # one more of kernel/config, such as debug; and how many patches of the series, 0 for Debian's kernel
 FRAGMENT ?=
 PATCHES ?= all
+# of kernel-stress: how much, and which operations again
+OPS ?= 1000000
+ROUNDS ?= 100000
+SEED ?=
 INVENTORY ?= build/lab/demo/inventory.yml
 
 VENV := .venv
@@ -24,7 +28,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test views \
+.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-stress views \
 	lab-up lab-down deps venv lock collection clean
 
 help: ## Show this list
@@ -69,6 +73,17 @@ kernel-test: $(addprefix kernel-test-,$(BASELINES)) ## Boot each baseline's kern
 kernel-test-%: venv
 	$(MAKE) --no-print-directory kernel BASELINE=$*
 	python -m bpfview_fleet.boottest --baseline $*
+
+# both baselines, unless one is named
+kernel-stress: $(addprefix kernel-stress-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## Random operations on the debug and KCSAN kernels, rounds on the plain one [BASELINE, OPS, ROUNDS, SEED]
+
+kernel-stress-%: venv
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=debug
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=kcsan
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=
+	python -m bpfview_fleet.stress --baseline $* --fragment debug --ops $(OPS) $(if $(SEED),--seed $(SEED))
+	python -m bpfview_fleet.stress --baseline $* --fragment kcsan --ops $$(($(OPS) / 4)) $(if $(SEED),--seed $(SEED))
+	python -m bpfview_fleet.stress --baseline $* --rounds $(ROUNDS)
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all
