@@ -24,7 +24,7 @@ _RULER = re.compile(r"^={20,}$")
 
 _HUNK = re.compile(r"^@@ -\S+ \+\S+ @@ ?(.*)$")
 # A definition begins in the first column and names the function before the parenthesis.
-_FUNCTION = re.compile(r"^[A-Za-z_][\w\s*]*?\b([A-Za-z_]\w*)\(")
+_FUNCTION = re.compile(r"^(?:[A-Za-z_][\w\s*]*[\s*])?([A-Za-z_]\w*)\(")
 _KEYWORDS = frozenset({"if", "for", "while", "switch", "return", "sizeof", "defined"})
 
 

@@ -233,9 +233,10 @@ def progress(text: str) -> list[str]:
     return [line for line in said if _TOLD.match(line) or find_splats(line)]
 
 
-def _follow(log: Path, over: threading.Event) -> None:
+def follow(log: Path, over: threading.Event, seconds: float = 2.0) -> None:
+    """Show the progress in a growing log until it is over, looking so often."""
     seen = 0
-    while not over.wait(2):
+    while not over.wait(seconds):
         if not log.is_file():
             continue
         with log.open("rb") as console:
@@ -254,7 +255,7 @@ def _boot(kernel: Path, folder: Path, wanted: Wanted) -> Report:
     print(f"# {kernel}, {acceleration}", flush=True)
     log.unlink(missing_ok=True)
     over = threading.Event()
-    follower = threading.Thread(target=_follow, args=(log, over))
+    follower = threading.Thread(target=follow, args=(log, over))
     follower.start()
     try:
         trouble = direct_boot.boot(
