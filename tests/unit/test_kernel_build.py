@@ -11,10 +11,12 @@ from plugins.module_utils.bpfview import (
     kernel_make,
     kernel_source,
 )
+from plugins.module_utils.bpfview.deb_contents import contents_sha256
 from plugins.module_utils.bpfview.digest import sha256_bytes
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.kernel_source import Package
 from plugins.module_utils.bpfview.progress import Reporter
+from tests.unit.deb_fixture import make_deb
 from tests.unit.test_elf import note, write_elf
 
 GENERATED = "#\n# Automatically generated file; DO NOT EDIT.\n#\nCONFIG_CC_IS_GCC=y\nCONFIG_U=m\n"
@@ -129,7 +131,7 @@ class FakeTree:
         found = []
         for stem in ("linux-image", "linux-headers"):
             found.append(make.tree.parent / f"{stem}-{make.release}_6.1.5-1_amd64.deb")
-            found[-1].write_text(stem)
+            make_deb(found[-1], make.tree.parent / stem, {"usr/file": stem.encode()})
         return found
 
 
@@ -153,6 +155,9 @@ def test_a_build_gives_a_whole_entry_and_a_second_does_nothing(request_for, fake
     assert manifest["release"] == release
     assert manifest["build_id"] == "ab" * 20
     assert manifest["packages"] == [f"linux-image-{release}_6.1.5-1_amd64.deb"]
+    headers, image = sorted(manifest["contents_sha256"])
+    assert image == manifest["packages"][0] and headers.startswith("linux-headers-")
+    assert manifest["contents_sha256"][image] == contents_sha256(planned.entry / image)
     assert manifest["files"]["vmlinux.btf"] == {"sha256": sha256_bytes(b"types"), "size": 5}
     assert set(manifest["files"]) == {
         "bzImage", "vmlinux.btf", "config", "build.log", manifest["packages"][0],

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from plugins.module_utils.bpfview import kernel_make
+from plugins.module_utils.bpfview.deb_contents import members
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.progress import Reporter
+from tests.unit.deb_fixture import make_deb
 
 LOG = """\
 + make -j2 'CC=ccache gcc' bzImage
@@ -95,3 +98,23 @@ def test_the_request_reaches_the_configuration_program(tmp_path, minimal):
     assert 'CONFIG_A=y\nCONFIG_LOCALVERSION=""\n' in text
     assert (one.tree / "localversion-bpfview").read_text() == "-bpfview-x\n"
     assert (one.tree / "seen").exists() is not minimal
+
+
+def test_a_package_does_not_tell_where_it_was_built(tmp_path):
+    contents = []
+    for name in ("here", "over/there"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        tools = folder / "deb/usr/src/linux-headers-x/tools/objtool"
+        tools.mkdir(parents=True)
+        (folder / "t.c").write_text("int main(void) { return 0; }\n")
+        subprocess.run(["gcc", "-g", "-o", tools / "objtool", "t.c"], cwd=folder, check=True)
+        (tools / ".objtool.cmd").write_text(str(folder))
+        (tools / "Makefile").write_text("all:\n")
+        package = make_deb(folder / "x.deb", folder / "deb", {})
+        kernel_make.without_origin(package, epoch=1000)
+        contents.append(package.read_bytes())
+        names = members(package)
+    assert contents[0] == contents[1]
+    assert "data/usr/src/linux-headers-x/tools/objtool/Makefile" in names
+    assert not [name for name in names if name.endswith(".cmd")]

@@ -1,29 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import gzip
-import io
-import lzma
-import shutil
-import subprocess
-import tarfile
-
 import pytest
 
 from plugins.module_utils.bpfview import kernel_source
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.kernel_source import Package
+from tests.unit.source_fixture import PACKAGE, source_package
 
-PACKAGE = Package("linux-source-6.1", "6.1.5-1")
-CHANGELOG = """\
-linux (6.1.5-1) bookworm; urgency=medium
-
-  * A change.
-
- -- Some Body <some@body.invalid>  Mon, 16 Nov 2026 10:17:00 +0100
-
-linux (6.1.4-1) bookworm; urgency=medium
-
- -- Some Body <some@body.invalid>  Mon, 01 Jun 2026 10:17:00 +0100
-"""
 POLICY = """\
 linux-source-6.1:
   Installed: (none)
@@ -31,35 +13,6 @@ linux-source-6.1:
   Version table:
      6.1.5-1 500
 """
-
-
-def source_package(folder, makefile=True):
-    """Make a .deb laid out like a linux-source package."""
-    tree = folder / "tree"
-    inner = io.BytesIO()
-    with tarfile.open(fileobj=inner, mode="w:xz") as tar:
-        info = tarfile.TarInfo("linux-source-6.1/Makefile" if makefile else "linux-source-6.1/x")
-        info.size = 6
-        tar.addfile(info, io.BytesIO(b"VERSIO"))
-    for name, data in {
-        "usr/src/linux-source-6.1.tar.xz": inner.getvalue(),
-        "usr/share/doc/linux-source-6.1/changelog.Debian.gz": gzip.compress(CHANGELOG.encode()),
-        "usr/src/config.amd64_none_cloud-amd64.xz": lzma.compress(b"CONFIG_A=y\n"),
-        "DEBIAN/control": (
-            b"Package: linux-source-6.1\nVersion: 6.1.5-1\nArchitecture: all\n"
-            b"Maintainer: Some Body <some@body.invalid>\nDescription: test\n"
-        ),
-    }.items():
-        path = tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    archive = folder / "linux-source-6.1_6.1.5-1_all.deb"
-    subprocess.run(
-        ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, archive],
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    shutil.rmtree(tree)
-    return archive
 
 
 @pytest.fixture
@@ -147,7 +100,7 @@ def test_the_tree_is_unpacked(tmp_path):
 
 
 def test_a_package_without_a_kernel_is_refused(tmp_path):
-    archive = source_package(tmp_path, makefile=False)
+    archive = source_package(tmp_path, {"x": b""})
     with pytest.raises(BpfviewError, match="holds no kernel tree"):
         kernel_source.unpack(archive, PACKAGE, tmp_path / "work")
     with pytest.raises(BpfviewError, match="cannot be unpacked"):

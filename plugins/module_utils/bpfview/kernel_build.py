@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import cache, elf, kernel_config, kernel_key, kernel_make, kernel_series, kernel_source
+from .deb_contents import contents_sha256
 from .digest import canonical_json, sha256_file
 from .errors import BpfviewError
 from .kernel_source import Package
@@ -115,26 +116,26 @@ def plan(request: Request) -> Plan:
     return Plan(request, inputs, required, config_package)
 
 
-def load(entry: Path) -> dict[str, Any]:
-    """Return the manifest of a cached kernel after comparing every file with it.
+def load(entry: Path, name: str = MANIFEST) -> dict[str, Any]:
+    """Return the manifest of a cached build after comparing every file with it.
 
     Raises BpfviewError if a file is missing or is not the one that was built.
     """
     try:
-        manifest: dict[str, Any] = json.loads((entry / MANIFEST).read_text("utf-8"))
+        manifest: dict[str, Any] = json.loads((entry / name).read_text("utf-8"))
         wrong = [
-            name
-            for name, known in manifest["files"].items()
-            if sha256_file(entry / name) != known["sha256"]
+            file
+            for file, known in manifest["files"].items()
+            if sha256_file(entry / file) != known["sha256"]
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BpfviewError(
-            f"the cached kernel {entry} is not whole: {error}",
+            f"the cached build {entry} is not whole: {error}",
             "Remove that folder and run again to build it anew",
         ) from error
     if wrong:
         raise BpfviewError(
-            f"the cached kernel {entry} was changed since it was built: {', '.join(wrong)}",
+            f"the cached build {entry} was changed since it was built: {', '.join(wrong)}",
             "Remove that folder and run again to build it anew",
         )
     return manifest
@@ -155,28 +156,34 @@ def build(planned: Plan, reporter: Reporter) -> bool:
     with cache.locked(root, "work", f"{KIND}-{request.baseline}"):
         if planned.entry.is_dir():
             return False
-        _require_room(root, request.config_base)
+        base = request.config_base
+        require_room(root, _ROOM[base], f"a {base} kernel build")
         with (
-            _work_folder(root, request.baseline, planned.inputs.release) as (work, log),
+            work_folder(root, f"{KIND}-{request.baseline}", planned.inputs.release) as (work, log),
             cache.publishing(root, KIND, planned.inputs.key) as staging,
         ):
             _build_in(planned, work, log, staging, reporter)
     return True
 
 
-def _require_room(root: Path, base: str) -> None:
+def require_room(root: Path, gib: int, what: str) -> None:
+    """Raise BpfviewError if the disk of the cache has less room than ``what`` needs, in GiB."""
     free = shutil.disk_usage(cache.make_folder(root)).free / 2**30
-    if free < _ROOM[base]:
+    if free < gib:
         raise BpfviewError(
-            f"{root} has {free:.1f} GiB free, a {base} kernel build needs {_ROOM[base]} GiB",
+            f"{root} has {free:.1f} GiB free, {what} needs {gib} GiB",
             "Free space there or name another cache folder",
         )
 
 
 @contextlib.contextmanager
-def _work_folder(root: Path, baseline: str, release: str) -> Iterator[tuple[Path, Path]]:
-    work = root / "work" / f"{KIND}-{baseline}"
-    log = cache.make_folder(root / "logs") / f"kernel-{release}.log"
+def work_folder(root: Path, name: str, release: str) -> Iterator[tuple[Path, Path]]:
+    """Give an empty folder to build in and a log; after a failure the log stays.
+
+    The caller holds the lock of the folder, ``cache.locked(root, "work", name)``.
+    """
+    work = root / "work" / name
+    log = cache.make_folder(root / "logs") / f"{name.partition('-')[0]}-{release}.log"
     shutil.rmtree(work, ignore_errors=True)
     cache.make_folder(work)
     log.write_text("", "utf-8")
@@ -192,13 +199,7 @@ def _build_in(planned: Plan, work: Path, log: Path, staging: Path, reporter: Rep
     reporter.phase("fetching the source")
     archive = kernel_source.fetch(request.cache_root, inputs.source)
     options = {**_distro_options(planned), **inputs.options}
-    reporter.phase("unpacking the source")
-    tree = kernel_source.unpack(archive, inputs.source, work / "tree")
-    reporter.phase("patching")
-    with log.open("a", encoding="utf-8") as stream:
-        for patch in inputs.patches:
-            stream.write(f"+ {patch.name}\n{kernel_series.apply_patch(patch, tree)}")
-            reporter.step()
+    tree = patched_tree(inputs, archive, work, log, reporter)
     make = kernel_make.Make(
         tree=tree,
         log=log,
@@ -221,6 +222,23 @@ def _build_in(planned: Plan, work: Path, log: Path, staging: Path, reporter: Rep
     packages = kernel_make.package(make, reporter)
     reporter.phase("publishing")
     _collect(planned, make, packages, staging)
+
+
+def patched_tree(
+    inputs: kernel_key.Inputs, archive: Path, work: Path, log: Path, reporter: Reporter
+) -> Path:
+    """Unpack the source below ``work`` and apply the series; returns the tree's folder.
+
+    Raises BpfviewError naming the patch and the hunk that does not fit.
+    """
+    reporter.phase("unpacking the source")
+    tree = kernel_source.unpack(archive, inputs.source, work / "tree")
+    reporter.phase("patching")
+    with log.open("a", encoding="utf-8") as stream:
+        for patch in inputs.patches:
+            stream.write(f"+ {patch.name}\n{kernel_series.apply_patch(patch, tree)}")
+            reporter.step()
+    return tree
 
 
 def _distro_options(planned: Plan) -> dict[str, str]:
@@ -301,14 +319,29 @@ def _collect(
         "release": inputs.release,
         "build_id": build_id,
         "source": {"package": inputs.source.name, "version": inputs.source.version},
-        "patches": [{"name": patch.name, "sha256": patch.sha256} for patch in inputs.patches],
+        "patches": [patch.facts() for patch in inputs.patches],
         "config_base": inputs.config_base,
         "toolchain": dict(inputs.toolchain),
-        "files": {
-            path.name: {"sha256": sha256_file(path), "size": path.stat().st_size}
-            for path in sorted(staging.iterdir())
-        },
+        **described(staging),
         "packages": [path.name for path in packages if path.name.startswith("linux-image-")],
     }
+    write_manifest(staging / MANIFEST, manifest)
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """Return what a manifest says of the files in a folder: sizes, digests, packages' contents."""
+    files = sorted(folder.iterdir())
+    return {
+        "files": {
+            path.name: {"sha256": sha256_file(path), "size": path.stat().st_size} for path in files
+        },
+        "contents_sha256": {
+            path.name: contents_sha256(path) for path in files if path.suffix == ".deb"
+        },
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a manifest, the same bytes for the same facts; raises OSError."""
     text = json.dumps(manifest, indent=2, sort_keys=True)
-    (staging / MANIFEST).write_text(f"{text}\n", "utf-8")
+    cache.write_atomic(path, f"{text}\n".encode())

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 
-from . import kernel_config
+from . import deb_write, kernel_config
 from .errors import BpfviewError
 from .process import output, plain_environment, stream
 from .progress import Reporter, is_compile_step
 
-_MAINTAINER = ("bpfview-fleet maintainers", "maintainers@bpfview.invalid")
+MAINTAINER = ("bpfview-fleet maintainers", "maintainers@bpfview.invalid")
 _ERROR = re.compile(
     r"(?:\b(?:fatal )?error: |\bundefined reference\b|^FAILED: |: \*\*\* |\berror trying\b"
     r"|^dpkg-\w+: error|No space left on device)",
@@ -45,7 +45,7 @@ class Make:
 
     def environment(self) -> dict[str, str]:
         """The whole environment of a build: nothing of the caller's, no clock, no host name."""
-        name, address = _MAINTAINER
+        name, address = MAINTAINER
         return plain_environment(
             {
                 "CCACHE_DIR": str(self.ccache_dir),
@@ -58,8 +58,8 @@ class Make:
                 "KBUILD_BUILD_VERSION": _REVISION,
                 "KDEB_PKGVERSION": f"{self.release.partition('-')[0]}-{_REVISION}",
                 "KDEB_CHANGELOG_DIST": "unstable",
-                "KDEB_COMPRESS": "zstd",
-                "DPKG_DEB_COMPRESSOR_LEVEL": "3",
+                # what the tree packs is packed again
+                "KDEB_COMPRESS": "none",
                 "DEB_BUILD_PROFILES": "pkg.linux-upstream.nokerneldbg",
                 "DEBFULLNAME": name,
                 "DEBEMAIL": address,
@@ -97,22 +97,36 @@ class Make:
         Raises BpfviewError with the first error and where the log is.
         """
         command = ["make", f"-j{self.jobs}", *self.variables(), *self._pahole(), *targets]
-        # by lines, so that somebody who looks while it runs sees where it is
-        with self.log.open("a", encoding="utf-8", buffering=1) as log:
+        run_logged(command, self.tree, self.environment(), self.log, reporter)
 
-            def line(text: str) -> None:
-                log.write(f"{text}\n")
-                if is_compile_step(text):
-                    reporter.step()
 
-            line(f"+ {shlex.join(command)}")
-            status = stream(command, line, cwd=self.tree, env=self.environment())
-        if status:
-            words = first_error(self.log.read_text("utf-8", "replace"))
-            raise BpfviewError(
-                f"the kernel build failed (make {' '.join(targets[:2])}, status {status}): {words}",
-                f"Correct the cause and run again; the whole log is {self.log}",
-            )
+def run_logged(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    path: Path,
+    reporter: Reporter,
+) -> None:
+    """Run a make into a log, reporting each compiled file.
+
+    Raises BpfviewError with the first error and where the log is.
+    """
+    # by lines, so that somebody who looks while it runs sees where it is
+    with path.open("a", encoding="utf-8", buffering=1) as log:
+
+        def line(text: str) -> None:
+            log.write(f"{text}\n")
+            if is_compile_step(text):
+                reporter.step()
+
+        line(f"+ {shlex.join(command)}")
+        status = stream(command, line, cwd=folder, env=environment)
+    if status:
+        words = first_error(path.read_text("utf-8", "replace"))
+        raise BpfviewError(
+            f"the build in {folder} failed (make {command[-1]}, status {status}): {words}",
+            f"Correct the cause and run again; the whole log is {path}",
+        )
 
 
 def first_error(log: str) -> str:
@@ -173,7 +187,7 @@ def package(make: Make, reporter: Reporter) -> list[Path]:
     The tree also makes a package of debugging data and one of C library headers; the first is of
     no use on a host, the second has a name that is not ours to take.
     """
-    name, address = _MAINTAINER
+    name, address = MAINTAINER
     trailer = f" -- {name} <{address}>  {formatdate(make.epoch)}"
     # the tree dates its changelog by the clock; the hook sets the date that the build has
     hook = f"sed -i {shlex.quote(f's|^ -- .*|{trailer}|')} debian/changelog"
@@ -188,4 +202,23 @@ def package(make: Make, reporter: Reporter) -> list[Path]:
         raise BpfviewError(
             "the tree made no linux-image package", f"Look for the cause in {make.log}"
         )
+    for path in found:
+        without_origin(path, make.epoch)
     return found
+
+
+def without_origin(package: Path, epoch: int) -> None:
+    """Take out of a package what tells the folder and the disk that it was built on.
+
+    That is the debugging data of the build tools in it, what make noted of its commands, and the
+    order of the checksums.
+    """
+    folder = package.with_suffix("")
+    deb_write.unpack(package, folder)
+    for note in folder.glob("usr/src/*/**/.*.cmd"):
+        note.unlink()
+    for path in folder.glob("usr/src/*/tools/**/*"):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            output(["strip", "--strip-debug", "--remove-section=.note.gnu.build-id", str(path)])
+    deb_write.pack(folder, package, epoch)
+    shutil.rmtree(folder)

@@ -32,6 +32,10 @@ class Patch:
         """The file's name, as the series lists it."""
         return self.path.name
 
+    def facts(self) -> dict[str, str]:
+        """Name and digest as plain data, as a manifest has them."""
+        return {"name": self.name, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class Reject:

@@ -8,14 +8,13 @@ import gzip
 import lzma
 import subprocess
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 from typing import IO
 
 from . import cache
+from .deb_contents import tar_stream
 from .digest import sha256_file
 from .errors import BpfviewError
 from .process import output, plain_environment
@@ -133,21 +132,9 @@ def _download(root: Path, package: Package) -> None:
         (staging / _DIGEST).write_text(f"{sha256_file(archives[0])}\n", "ascii")
 
 
-@contextmanager
-def _members(archive: Path) -> Iterator[IO[bytes]]:
-    """Give the stream of a .deb's file tree as a tar."""
-    command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=plain_environment()) as process:
-        assert process.stdout is not None  # noqa: S101 - asked for above, for the type checker
-        yield process.stdout
-        # whoever found what they wanted stops reading; that is no failure of dpkg-deb
-        process.stdout.close()
-        process.terminate()
-
-
 def read_member(archive: Path, suffix: str) -> bytes:
     """Return the content of the one file in a .deb whose path ends so, unpacked if .gz or .xz."""
-    with _members(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    with tar_stream(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isfile() and member.name.endswith(suffix):
                 file = tar.extractfile(member)
