@@ -13,6 +13,8 @@ description:
   - Takes Debian's kernel source package, applies the series of a baseline with neither fuzz nor
     offset, configures and compiles it. Debian packages, the image, its BTF, its configuration, the
     log and a manifest with every digest go to a content-addressed cache.
+  - With the whole series, a package of the bpftool of the same tree is built as well. Kernels of
+    different configurations share it.
   - The key is made of everything that decides the result. If the cache has an entry of that key,
     nothing is built.
   - The kernel release carries the key, so it is known before the build and two builds never share
@@ -106,12 +108,18 @@ entry:
   description: Folder of the cache entry.
   returned: success
   type: str
+bpftool:
+  description:
+    - The manifest of the bpftool that belongs to the kernel, with the name of its package.
+    - Empty without the whole series, and in check mode if it is not built yet.
+  returned: success
+  type: dict
 manifest:
   description: The manifest; empty in check mode if the kernel is not built yet.
   returned: success
   type: dict
 paths:
-  description: Path of each file of the entry by its name; empty as RV(manifest) is.
+  description: Path of each file of kernel and bpftool by its name, of what is built.
   returned: success
   type: dict
 summary:
@@ -136,6 +144,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.bpfview import bpftool_build
 from ..module_utils.bpfview import kernel_build as builder
 from ..module_utils.bpfview.cache import cache_root, publish_links
 from ..module_utils.bpfview.errors import BpfviewError
@@ -190,28 +199,37 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     output_dir = Path(module.params["output_dir"]) if module.params["output_dir"] else None
     progress = module.params["progress_file"]
     planned = builder.plan(request)
+    tool = bpftool_build.plan(planned)
     inputs = planned.inputs
     reporter = Reporter(Path(progress) if progress else None, f"kernel {inputs.release}")
     before = held(output_dir)
     built = not planned.entry.is_dir()
+    tool_built = tool is not None and not tool.entry.is_dir()
     if built and not module.check_mode:
         built = builder.build(planned, reporter)
-    present = planned.entry.is_dir()
-    manifest = builder.load(planned.entry) if present else {}
+    if tool and tool_built and not module.check_mode:
+        tool_built = bpftool_build.build(tool, reporter)
+    wanted = [planned.entry, *([tool.entry] if tool else [])]
+    present = [entry for entry in wanted if entry.is_dir()]
+    manifest = builder.load(planned.entry) if planned.entry in present else {}
     linked = bool(output_dir) and not present
     if output_dir and present:
-        linked = publish_links(planned.entry, output_dir, check=module.check_mode)
+        linked = publish_links(present, output_dir, check=module.check_mode)
     did = "would build" if module.check_mode else "built"
     where = "" if built else " in the cache"
     return {
-        "summary": f"{did if built else 'found'} kernel {inputs.release}{where}",
-        "changed": built or linked,
+        "summary": f"{did if built else 'found'} kernel {inputs.release}{where}"
+        + (f", {did} its bpftool" if tool_built else ""),
+        "changed": built or tool_built or linked,
         "built": built,
         "key": inputs.key,
         "release": inputs.release,
         "entry": str(planned.entry),
         "manifest": manifest,
-        "paths": {path.name: str(path) for path in planned.entry.iterdir()} if present else {},
+        "bpftool": builder.load(tool.entry, bpftool_build.MANIFEST)
+        if tool and tool.entry in present
+        else {},
+        "paths": {path.name: str(path) for entry in present for path in entry.iterdir()},
         "notes": planned.notes,
         "seconds": round(reporter.seconds, 1),
         "diff": {

@@ -154,7 +154,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     manifest = builder.load(planned.entry)
     linked = False
     if output_dir:
-        linked = publish_links(planned.entry, output_dir, check=module.check_mode)
+        linked = publish_links([planned.entry], output_dir, check=module.check_mode)
     result = _result(planned.key, str(planned.entry), before, describe(manifest))
     paths = {
         name: str(planned.entry / known["file"]) for name, known in manifest["objects"].items()

@@ -109,11 +109,11 @@ def test_links_follow_the_entry_and_check_mode_writes_nothing(tmp_path):
         folder.mkdir()
         (folder / name).write_text(name)
         (folder / "config").write_text(name)
-    assert cache.publish_links(old, out, check=True)
+    assert cache.publish_links([old], out, check=True)
     assert not out.exists()
-    assert cache.publish_links(old, out)
-    assert not cache.publish_links(old, out)
+    assert cache.publish_links([old], out)
+    assert not cache.publish_links([old], out)
     (out / "mine").write_text("kept")
-    assert cache.publish_links(new, out)
+    assert cache.publish_links([new], out)
     assert sorted(path.name for path in out.iterdir()) == ["a-2.deb", "config", "mine"]
     assert (out / "config").read_text() == "a-2.deb"

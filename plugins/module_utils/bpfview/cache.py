@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import BpfviewError
@@ -139,12 +139,12 @@ def link_atomic(path: Path, target: Path) -> bool:
     return True
 
 
-def publish_links(entry: Path, output_dir: Path, check: bool = False) -> bool:
-    """Make ``output_dir`` hold one link to each file of the entry and no other link.
+def publish_links(entries: Sequence[Path], output_dir: Path, check: bool = False) -> bool:
+    """Make ``output_dir`` hold one link to each file of the entries and no other link.
 
     Returns whether anything differs; in ``check`` mode nothing is written.
     """
-    wanted = {path.name: path for path in entry.iterdir()}
+    wanted = {path.name: path for entry in entries for path in entry.iterdir()}
     found = {path.name: path for path in output_dir.iterdir()} if output_dir.is_dir() else {}
     stale = [path for name, path in found.items() if path.is_symlink() and name not in wanted]
     missing = [

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module kernel_build as Ansible starts it: what it builds, links and says."""
+
+import json
+
+import pytest
+
+from plugins.module_utils.bpfview import bpftool_build, debian_packages, kernel_key, kernel_source
+from plugins.module_utils.bpfview import kernel_build as builder
+from plugins.modules import kernel_build
+from tests.unit.module_runner import run_module
+from tests.unit.source_fixture import PACKAGE
+
+__all__ = ["run_module"]  # a fixture is used by its name alone
+
+
+def publish(planned, manifest, name):
+    """Leave what a build leaves: one file and the manifest."""
+    planned.entry.mkdir(parents=True)
+    (planned.entry / name).write_text(name)
+    facts = {"schema": 1, **builder.described(planned.entry)}
+    builder.write_manifest(planned.entry / manifest, facts)
+    return True
+
+
+@pytest.fixture(name="arguments")
+def _arguments(tmp_path, monkeypatch):
+    folder = tmp_path / "kernel"
+    for name, text in {
+        "6.1/series": "a.patch\n", "6.1/a.patch": "", "config/lab.config": "",
+        "config/bpf_view.config": "",
+    }.items():  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(kernel_key, "toolchain", lambda: dict.fromkeys(("gcc", "ld", "as"), "1"))
+    monkeypatch.setattr(kernel_source, "choose", lambda *_: PACKAGE)
+    versions = dict.fromkeys(("dpkg", *bpftool_build.LIBRARIES), "1")
+    monkeypatch.setattr(debian_packages, "installed", lambda *_: versions)
+    monkeypatch.setattr(builder, "build", lambda plan, _: publish(plan, "manifest.json", "bzImage"))
+    monkeypatch.setattr(
+        bpftool_build, "build", lambda plan, _: publish(plan, "bpftool.json", "bpftool.log")
+    )
+    return {
+        "baseline": "6.1", "kernel_dir": str(folder), "config_base": "lab",
+        "cache_dir": str(tmp_path / "cache"), "output_dir": str(tmp_path / "out"),
+    }  # fmt: skip
+
+
+def test_a_kernel_comes_with_its_bpftool(run, arguments, tmp_path):
+    predicted = run(kernel_build, check=True, **arguments)
+    assert predicted["changed"] and "would build its bpftool" in predicted["summary"]
+    assert not (tmp_path / "out").exists()
+    answer = run(kernel_build, **arguments)
+    names = {"bzImage", "manifest.json", "bpftool.log", "bpftool.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names == answer["paths"].keys()
+    assert answer["bpftool"] == json.loads((tmp_path / "out/bpftool.json").read_text())
+    again = run(kernel_build, **arguments)
+    assert not again["changed"] and "bpftool" not in again["summary"]
+
+
+def test_a_kernel_that_was_built_before_gets_its_bpftool_alone(run, arguments, tmp_path):
+    run(kernel_build, **arguments)
+    for path in (tmp_path / "cache/bpftool").glob("*/*"):
+        path.unlink()
+    next((tmp_path / "cache/bpftool").iterdir()).rmdir()
+    answer = run(kernel_build, **arguments)
+    assert (answer["changed"], answer["built"]) == (True, False)
+    assert answer["summary"].endswith("in the cache, built its bpftool")
+
+
+def test_a_kernel_without_the_series_has_none(run, arguments, tmp_path):
+    answer = run(kernel_build, patches=0, **arguments)
+    assert answer["bpftool"] == {}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"bzImage", "manifest.json"}
