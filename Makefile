@@ -28,8 +28,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-stress views \
-	lab-up lab-down deps venv lock collection clean
+.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-stress \
+	kernel-selftests views lab-up lab-down deps venv lock collection clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -52,7 +52,7 @@ lint: venv ## ruff, mypy, yamllint, ansible-lint, shellcheck
 	mypy
 	yamllint --strict .
 	ansible-lint --offline --strict
-	shellcheck tools/install-debian-packages .ci/run bpfview_fleet/lab/rootfs/usr/lib/lab-vm/*
+	shellcheck tools/install-debian-packages .ci/run bpfview_fleet/lab/rootfs/usr/lib/lab-vm/* kernel/selftests/init
 
 unit: venv ## Unit tests
 	python -m pytest tests/unit
@@ -84,6 +84,13 @@ kernel-stress-%: venv
 	python -m bpfview_fleet.stress --baseline $* --fragment debug --ops $(OPS) $(if $(SEED),--seed $(SEED))
 	python -m bpfview_fleet.stress --baseline $* --fragment kcsan --ops $$(($(OPS) / 4)) $(if $(SEED),--seed $(SEED))
 	python -m bpfview_fleet.stress --baseline $* --rounds $(ROUNDS)
+
+kernel-selftests: $(addprefix kernel-selftests-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## The kernel's own tests on the stock and the patched kernel, side by side [BASELINE]
+
+kernel-selftests-%: venv
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=0
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=all
+	python -m bpfview_fleet.selftests --baseline $*
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all
