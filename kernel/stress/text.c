@@ -22,7 +22,8 @@ int check_text(struct worker *w, const char *text, unsigned long long id, size_t
 		if (!strcmp(text, want + (from < len ? from : len)))
 			return 0;
 	}
-	snprintf(w->note, sizeof(w->note), "cgroup %llu shows '%.40s' from %zu on",
-		 id, text, from);
+	/* Without its newline, which would cut the report in two. */
+	snprintf(w->note, sizeof(w->note), "cgroup %llu shows '%.*s' from %zu on", id,
+		 (int)strcspn(text, "\n"), text, from);
 	return -EBADMSG;
 }

@@ -86,6 +86,7 @@ static void work(struct worker *w)
 		if (__atomic_add_fetch(&shared->begun, 1, __ATOMIC_RELAXED) > shared->ops)
 			break;
 		choose(&c, w, index);
+		c.fail = c.fail && w->make_it_fail >= 0;
 		w->op = c.op;
 		w->since = time(NULL);
 		if (c.fail)

@@ -9,9 +9,11 @@
 
 void say(const char *fmt, ...)
 {
+	/* Kept open, as who becomes a user without privilege cannot open it. */
+	static int fd = -1;
 	char line[900] = "<5>";
 	va_list args;
-	int fd, len;
+	int len;
 
 	va_start(args, fmt);
 	len = 3 + vsnprintf(line + 3, sizeof(line) - 4, fmt, args);
@@ -20,10 +22,10 @@ void say(const char *fmt, ...)
 		len = sizeof(line) - 2;
 	line[len++] = '\n';
 
-	fd = open("/dev/kmsg", O_WRONLY);
+	if (fd < 0)
+		fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (write(fd, line, len) != len)
 		abort();
-	close(fd);
 }
