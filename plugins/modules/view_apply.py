@@ -62,8 +62,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.bpfview import view_inspect, views_desired
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
-from ..module_utils.bpfview.view_apply import Kernel
 from ..module_utils.bpfview.view_failure import explain
+from ..module_utils.bpfview.view_kernel import Kernel
 
 
 def main() -> None:
@@ -78,11 +78,11 @@ def main() -> None:
     host = Host()
     digest = module.params["agent_sha256"]
     try:
-        views = views_desired.parse(module.params["wanted"])
+        views, kernel = views_desired.parse(module.params["wanted"]), Kernel(host)
         if module.check_mode:
-            state = view_inspect.inspect(host, views, digest, predict=True)
+            state = view_inspect.inspect(host, kernel, views, digest, predict=True)
         else:
-            state = view_inspect.supply(host, Kernel(host), views, digest)
+            state = view_inspect.supply(host, kernel, views, digest)
     except (BpfviewError, OSError) as error:
         module.fail_json(msg=explain(error, "Bringing the views up"))
     facts = state.facts()

@@ -41,8 +41,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.bpfview import view_inspect
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
-from ..module_utils.bpfview.view_apply import Kernel
 from ..module_utils.bpfview.view_failure import explain
+from ..module_utils.bpfview.view_kernel import Kernel
 
 
 def main() -> None:

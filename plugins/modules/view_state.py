@@ -17,7 +17,9 @@ description:
     digest and for being BPF objects, on the control node.
 options:
   views:
-    description: The wanted views, each with O(views[].name) and O(views[].cgroups).
+    description:
+      - The wanted views, each with O(views[].name), O(views[].cgroups) and, if at all,
+        O(views[].subtree).
     type: list
     elements: dict
     required: true
@@ -31,6 +33,10 @@ options:
         type: list
         elements: str
         required: true
+      subtree:
+        description: Whether the view is in all cgroups below these as well.
+        type: bool
+        default: false
   manifest:
     description: The manifest of a view build, on the control node.
     type: path
@@ -124,6 +130,7 @@ if sys.version_info >= (3, 11):
     from ..module_utils.bpfview.errors import BpfviewError
     from ..module_utils.bpfview.host_layout import Host
     from ..module_utils.bpfview.view_failure import explain
+    from ..module_utils.bpfview.view_kernel import Kernel
 
 
 def main() -> None:
@@ -142,10 +149,11 @@ def main() -> None:
             msg=f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]} and views"
             " take 3.11 or later: install one and name it in ansible_python_interpreter"
         )
-    to_come = module.params["kernel_to_come"]
+    to_come, host = module.params["kernel_to_come"], Host()
     try:
         state = view_inspect.inspect(
-            Host(),
+            host,
+            Kernel(host),
             views_desired.parse(module.params["wanted"]),
             module.params["agent_sha256"],
             predict=module.check_mode or to_come,

@@ -57,6 +57,20 @@ def test_a_cgroup_that_two_selectors_match_is_there_once(host: Host) -> None:
     assert cgroup_tree.select(host, ["user.slice", "user*"]) == (["user.slice"], [])
 
 
+def test_the_outermost_of_cgroups() -> None:
+    assert cgroup_tree.outermost(["a", "a-b", "a/b/c", "d/e"]) == ["a", "a-b", "d/e"]
+    assert cgroup_tree.outermost(["", "a", "a/b"]) == [""]
+    assert cgroup_tree.outermost([]) == []
+
+
+def test_cgroups_with_all_below(host: Host) -> None:
+    everything = cgroup_tree.with_all_below(host, [""])
+    assert everything == cgroup_tree.select(host, ["**"])[0]
+    below = cgroup_tree.with_all_below(host, ["system.slice", "system.slice"])
+    assert below == [path for path in everything if path.split("/")[0] == "system.slice"]
+    assert len(below) > 1
+
+
 @pytest.mark.parametrize("selector", ["", "  ", "../etc", "a/../../b", "/sys/fs/cgroup/user.slice"])
 def test_what_cannot_be_a_cgroup_is_refused(selector: str) -> None:
     with pytest.raises(BpfviewError, match="selector"):

@@ -64,9 +64,3 @@ def test_a_missing_library_names_the_package(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(libbpf, "LIBRARY", "libno-such-library.so.1")
     with pytest.raises(BpfviewError, match="Install the package libbpf1"):
         Libbpf()
-
-
-def test_a_failed_pin_names_the_path(library: Libbpf, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="view") as caught:
-        library.get(str(tmp_path / "view"))
-    assert caught.value.filename == str(tmp_path / "view")

@@ -4,6 +4,7 @@ import pytest
 from plugins.module_utils.bpfview import running_kernel
 from plugins.module_utils.bpfview.host_layout import Host
 from tests.unit.fake_host import btf, notes
+from tests.unit.view_fixture import btf as describe
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,18 @@ def test_a_name_that_is_no_function_does_not_count():
     assert not running_kernel.btf_has_function(data, "bpf_view_cgroup")
 
 
+def test_a_constant_that_is_alone_in_its_enum():
+    data = describe("bpf_view_cgroup", BPF_F_VIEW_SUBTREE=1 << 24, OTHER=7)
+    assert running_kernel.btf_lone_constant(data, "BPF_F_VIEW_SUBTREE") == 1 << 24
+    assert running_kernel.btf_lone_constant(data, "OTHER") == 7
+    assert running_kernel.btf_lone_constant(data, "BPF_F_VIEW") is None
+    assert running_kernel.btf_lone_constant(data, "bpf_view_cgroup") is None
+
+
 @pytest.mark.parametrize("data", [b"", b"\x9f\xeb", b"\0" * 100])
 def test_no_btf(data):
     assert not running_kernel.btf_has_function(data, "f")
+    assert running_kernel.btf_lone_constant(data, "f") is None
 
 
 def test_this_machine_has_an_identity():

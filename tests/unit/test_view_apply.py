@@ -13,10 +13,11 @@ from plugins.module_utils.bpfview import view_host, view_inspect, view_pins, vie
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.view_plan import Action
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
-from tests.unit.view_fixture import FakeKernel, Tree
+from tests.unit.view_fixture import FakeKernel, Tree, btf
 
 OLD, NEW = "some_bytes 1\n", "some_bytes 2\n"
 CGROUPS = [".", "system.slice/cron.service", "system.slice/ssh.service"]
+SLICE = ["system.slice", "system.slice/cron.service", "system.slice/ssh.service"]
 MANY_STEPS = 200
 
 
@@ -36,7 +37,7 @@ def all_show(tree: Tree, text: str) -> bool:
 
 def test_a_fresh_host_gets_its_views_and_a_second_run_changes_nothing(tree: Tree) -> None:
     view = tree.ship(OLD)
-    assert view_inspect.inspect(tree.host, (view,)).pending
+    assert view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).pending
     supply(tree, view)
     assert all_show(tree, OLD)
     assert tree.pinned() == ["memory", f"memory/{view.sha256}"]
@@ -53,19 +54,19 @@ def test_a_fresh_host_gets_its_views_and_a_second_run_changes_nothing(tree: Tree
 def test_inspection_writes_nothing(tree: Tree) -> None:
     view = tree.ship(OLD)
     before = sorted(tree.root.rglob("*"))
-    state = view_inspect.inspect(tree.host, (view,))
+    state = view_inspect.inspect(tree.host, FakeKernel(tree), (view,))
     assert [step.action for step in state.steps] == [Action.LOAD, *[Action.EXPOSE] * 3]
     assert sorted(tree.root.rglob("*")) == before
 
 
 def test_the_diff_is_what_the_run_then_does(tree: Tree) -> None:
     view = tree.ship(OLD)
-    diff = view_inspect.inspect(tree.host, (view,)).diff()
+    diff = view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).diff()
     supply(tree, view)
     entries = next(part for part in diff if part["before_header"] == "views in cgroups")
     assert entries["before"] == ""
     assert [line.split()[0] for line in entries["after"].splitlines()] == tree.entries()
-    assert view_inspect.inspect(tree.host, (view,)).diff() == []
+    assert view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).diff() == []
 
 
 def test_a_new_object_replaces_the_old_everywhere(tree: Tree) -> None:
@@ -76,6 +77,76 @@ def test_a_new_object_replaces_the_old_everywhere(tree: Tree) -> None:
     assert tree.pinned() == ["memory", f"memory/{view.sha256}"]
     assert [path.stem for path in tree.host.path(views_desired.OBJECTS).iterdir()] == [view.sha256]
     assert steps[0].startswith("load")
+
+
+def inodes(tree: Tree) -> dict[str, int]:
+    return {entry: (tree.cgroups / entry).stat().st_ino for entry in tree.entries()}
+
+
+def test_files_stay_while_the_program_behind_them_is_exchanged(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD))
+    before = inodes(tree)
+    seen: list[set[str]] = []
+
+    def look(_what: str) -> None:
+        assert before.items() <= inodes(tree).items()
+        seen.append(set(tree.shown().values()))
+
+    view = tree.ship(NEW)
+    state = view_inspect.supply(tree.host, FakeKernel(tree, look), (view,))
+    assert [step.action for step in state.steps] == [Action.LOAD, Action.UPDATE, Action.UNPIN]
+    assert inodes(tree) == before
+    assert {OLD} in seen
+    assert all(len(texts) == 1 for texts in seen)
+    assert supply(tree, view) == []
+
+
+def test_a_kernel_that_cannot_exchange_programs_makes_files_anew(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD))
+    view = tree.ship(NEW)
+    log: list[str] = []
+    tree.want(view)
+    view_inspect.reconcile(tree.host, FakeKernel(tree, updates=False), False, log.append)
+    assert all_show(tree, NEW)
+    assert [line for line in log if line.startswith("replace")] == [
+        "replace memory system.slice/cron.service/view.memory",
+        "replace memory system.slice/ssh.service/view.memory",
+        "replace memory view.memory",
+    ]
+    assert supply(tree, view) == []
+
+
+def test_an_update_that_is_refused_leaves_the_old_program(tree: Tree) -> None:
+    old = tree.ship(OLD)
+    supply(tree, old)
+
+    def refuse_update(what: str) -> None:
+        if what == "update":
+            raise OSError(errno.EPERM, "Operation not permitted", "view")
+
+    new = tree.ship(NEW)
+    with pytest.raises(OSError, match="not permitted"):
+        view_inspect.supply(tree.host, FakeKernel(tree, refuse_update), (new,))
+    assert all_show(tree, OLD)
+    assert supply(tree, tree.ship(OLD)) == [f"unpin memory {new.sha256}"]
+    supply(tree, tree.ship(NEW))
+    assert all_show(tree, NEW)
+
+
+def test_a_link_that_runs_another_program_is_seen_and_set_right(tree: Tree) -> None:
+    view = tree.ship(OLD)
+    supply(tree, view)
+    pin = tree.pins / "memory" / view.sha256
+    other = tree.pins / "other"
+    other.mkdir()
+    (other / "program").write_text(NEW)
+    FakeKernel(tree).update(f"{view_pins.PINS}/memory/{view.sha256}", f"{view_pins.PINS}/other")
+    (other / "program").unlink()
+    other.rmdir()
+    assert (pin / "view").read_text() == NEW
+    assert supply(tree, view) == [f"update memory {view.sha256}"]
+    assert all_show(tree, OLD)
+    assert supply(tree, view) == []
 
 
 def test_selectors_that_change_move_the_entries(tree: Tree) -> None:
@@ -97,13 +168,13 @@ def test_a_cgroup_that_came_later_is_served_and_one_that_went_is_no_change(tree:
     view = tree.ship(OLD)
     supply(tree, view)
     (tree.cgroups / "system.slice/new.service").mkdir()
-    assert view_inspect.inspect(tree.host, (view,)).pending
+    assert view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).pending
     log: list[str] = []
     view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append)
     assert log == ["expose memory system.slice/new.service/view.memory"]
     (tree.cgroups / "system.slice/new.service/view.memory").unlink()
     (tree.cgroups / "system.slice/new.service").rmdir()
-    assert not view_inspect.inspect(tree.host, (view,)).pending
+    assert not view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).pending
 
 
 def test_after_a_reboot_the_agent_brings_them_back(tree: Tree) -> None:
@@ -126,6 +197,83 @@ def test_a_lost_record_is_made_anew_without_guessing(tree: Tree) -> None:
     steps = supply(tree, view)
     assert steps[:2] == [f"unpin memory {view.sha256}", f"load memory {view.sha256}"]
     assert all_show(tree, OLD)
+    assert supply(tree, view) == []
+
+
+# subtrees ----------------------------------------------------------------------------------------
+
+
+def test_a_subtree_is_one_entry_and_serves_new_cgroups_at_once(tree: Tree) -> None:
+    view = tree.ship(OLD, ["system.slice", "system.slice/*.service"], subtree=True)
+    assert supply(tree, view)[1:] == ["expose memory system.slice/view.memory and below"]
+    FakeKernel(tree).mkdir("system.slice/new.service")
+    assert tree.shown() == dict.fromkeys(sorted([*SLICE, "system.slice/new.service"]), OLD)
+    assert supply(tree, view) == []
+    assert view_inspect.inspect(tree.host, FakeKernel(tree), (view,)).diff() == []
+
+
+def test_in_a_subtree_what_somebody_removed_comes_back(tree: Tree) -> None:
+    view = tree.ship(OLD, ["system.slice"], subtree=True)
+    supply(tree, view)
+    FakeKernel(tree).hide("system.slice/ssh.service/view.memory")
+    assert supply(tree, view) == ["expose memory system.slice/ssh.service/view.memory"]
+    assert supply(tree, view) == []
+
+
+def test_a_file_that_is_in_the_way_of_a_subtree_is_refused(tree: Tree) -> None:
+    foreign = tree.cgroups / "system.slice/ssh.service/view.memory"
+    foreign.write_text("theirs\n")
+    refuse(
+        tree,
+        "taken in the cgroup system.slice/ssh.service",
+        tree.ship(OLD, ["system.slice"], subtree=True),
+    )
+
+
+EVERYWHERE = [".", "system.slice", "system.slice/cron.service", "system.slice/ssh.service"]
+EVERYWHERE += ["user.slice"]
+
+
+@pytest.mark.parametrize("text", [OLD, NEW], ids=["same", "updated"])
+def test_subtrees_grow_shrink_and_become_single_files(tree: Tree, text: str) -> None:
+    for selectors, subtree, cgroups in (
+        (["system.slice"], True, SLICE),
+        (["/"], True, EVERYWHERE),
+        (["system.slice"], True, SLICE),
+        (["system.slice", "user.slice"], False, ["system.slice", "user.slice"]),
+        (["/"], True, EVERYWHERE),
+        (["/", "system.slice"], False, [".", "system.slice"]),
+    ):
+        for shown in (OLD, text):
+            view = tree.ship(shown, selectors, subtree=subtree)
+            supply(tree, view)
+            assert tree.shown() == dict.fromkeys(cgroups, shown), (selectors, subtree)
+            assert supply(tree, view) == []
+
+
+def test_a_kernel_that_knows_no_subtrees_gets_a_file_in_each_cgroup(tree: Tree) -> None:
+    tree.describe(btf("bpf_view_cgroup"))
+    view = tree.ship(OLD, ["system.slice"], subtree=True)
+    assert supply(tree, view)[1:] == [f"expose memory {cgroup}/view.memory" for cgroup in SLICE]
+    FakeKernel(tree).mkdir("system.slice/new.service")
+    assert supply(tree, view) == ["expose memory system.slice/new.service/view.memory"]
+
+
+def test_with_the_record_lost_a_subtree_is_made_anew(tree: Tree) -> None:
+    view = tree.ship(OLD, ["system.slice"], subtree=True)
+    supply(tree, view)
+    tree.host.path(view_pins.RECORD).unlink()
+    assert supply(tree, view)[2:] == ["expose memory system.slice/view.memory and below"]
+    assert tree.shown() == dict.fromkeys(SLICE, OLD)
+    assert supply(tree, view) == []
+
+
+def test_a_view_that_takes_anothers_file_gets_it(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD))
+    content = tree.ship(NEW)
+    view = View("mem", "view.memory", content.sha256, content.selectors)
+    supply(tree, view)
+    assert all_show(tree, NEW)
     assert supply(tree, view) == []
 
 
@@ -259,11 +407,13 @@ def test_a_kernel_without_the_series_is_refused_predicted_or_left_alone(tree: Tr
     tree.want(view)
     (tree.root / "sys/kernel/btf/vmlinux").write_bytes(b"")
     refuse(tree, "does not carry the bpf_view series", view)
-    state = view_inspect.inspect(tree.host, (view,), predict=True)
+    state = view_inspect.inspect(tree.host, FakeKernel(tree), (view,), predict=True)
     assert state.pending
     assert "predicted" in state.warnings[0]
     with pytest.raises(BpfviewError, match="No cgroup matches"):
-        view_inspect.inspect(tree.host, (tree.ship(OLD, ["no.slice"]),), predict=True)
+        view_inspect.inspect(
+            tree.host, FakeKernel(tree), (tree.ship(OLD, ["no.slice"]),), predict=True
+        )
     log: list[str] = []
     assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append) == []
     assert log[0].startswith("nothing done")
@@ -286,7 +436,7 @@ def test_a_changed_agent_is_refused(tree: Tree) -> None:
 def test_a_missing_package_is_told_and_shown(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     for present, packages in ((True, []), (False, ["libbpf1"])):
         monkeypatch.setattr(view_host, "library_present", lambda present=present: present)
-        state = view_inspect.inspect(tree.host, (tree.ship(OLD),))
+        state = view_inspect.inspect(tree.host, FakeKernel(tree), (tree.ship(OLD),))
         assert state.facts()["missing_packages"] == packages
         shown = [part["after"] for part in state.diff() if part["before_header"] == "packages"]
         assert shown == [f"{name}\n" for name in packages]
@@ -302,8 +452,10 @@ def test_what_steps_do_is_told_in_a_few_words(tree: Tree) -> None:
     assert told(first, cpu) == "2 views loaded, 4 files exposed"
     assert told(first, cpu) == "none loaded or exposed anew"
     assert (
-        told(tree.ship(NEW)) == "1 view loaded, 3 files replaced, 1 file removed, 2 views unloaded"
+        told(tree.ship(NEW))
+        == "1 view loaded, 1 view updated in place, 1 file removed, 2 views unloaded"
     )
+    assert told(tree.ship(NEW, ["/"], subtree=True)) == "1 subtree replaced"
 
 
 def test_remove_leaves_nothing(tree: Tree) -> None:
@@ -321,7 +473,7 @@ def test_remove_leaves_nothing(tree: Tree) -> None:
 # killed ------------------------------------------------------------------------------------------
 
 
-def killed_at(tree: Tree, count: int, *views: View) -> bool:
+def killed_at(tree: Tree, count: int, view: View, *, updates: bool) -> bool:
     """Run in a child that dies, with no clean-up, before its count-th step; tell whether it did."""
     child = os.fork()
     if child == 0:
@@ -333,7 +485,7 @@ def killed_at(tree: Tree, count: int, *views: View) -> bool:
                 os._exit(9)
 
         try:
-            view_inspect.supply(tree.host, FakeKernel(tree, step), views)
+            view_inspect.supply(tree.host, FakeKernel(tree, step, updates=updates), (view,))
             os._exit(0)
         finally:
             os._exit(1)
@@ -343,20 +495,32 @@ def killed_at(tree: Tree, count: int, *views: View) -> bool:
 
 
 @pytest.mark.parametrize("again", [NEW, OLD], ids=["finishes", "undoes"])
-def test_killed_anywhere_the_next_run_finishes_or_undoes(tmp_path: Path, again: str) -> None:
+@pytest.mark.parametrize("updates", [True, False], ids=["updates", "replaces"])
+@pytest.mark.parametrize("subtree", [True, False], ids=["subtree", "files"])
+def test_killed_anywhere_the_next_run_finishes_or_undoes(
+    tmp_path: Path, again: str, updates: bool, subtree: bool
+) -> None:
     for count in range(MANY_STEPS):
         tree = Tree(tmp_path / str(count))
-        supply(tree, tree.ship(OLD), tree.ship("cpu_usec 1\n", ["user.slice"], name="cpu"))
-        was_killed = killed_at(tree, count, tree.ship(NEW))
-        view = tree.ship(again)
-        supply(tree, view)
-        assert all_show(tree, again), count
+        selectors = ["system.slice"] if subtree else ["/", "system.slice/*.service"]
+        cgroups = SLICE if subtree else CGROUPS
+        supply(
+            tree,
+            tree.ship(OLD, selectors, subtree=subtree),
+            tree.ship("cpu_usec 1\n", ["user.slice"], name="cpu"),
+        )
+        new = tree.ship(NEW, selectors, subtree=subtree)
+        was_killed = killed_at(tree, count, new, updates=updates)
+        view = tree.ship(again, selectors, subtree=subtree)
+        view_inspect.supply(tree.host, FakeKernel(tree, updates=updates), (view,))
+        assert tree.shown() == dict.fromkeys(cgroups, again), count
         assert tree.entries() == sorted(
-            f"{cgroup}/view.memory".removeprefix("./") for cgroup in CGROUPS
+            f"{cgroup}/view.memory".removeprefix("./") for cgroup in cgroups
         )
         assert tree.pinned() == ["memory", f"memory/{view.sha256}"], count
         assert supply(tree, view) == [], count
         if not was_killed:
-            assert count > len(CGROUPS) * 4
+            # two more steps for the trial, and at least one for each generation
+            assert count > 8
             return
     raise AssertionError("the run never came to its end")

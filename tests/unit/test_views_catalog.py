@@ -104,7 +104,11 @@ def test_a_request_becomes_a_wanted_view(built: Path) -> None:
     assert view.entry == "view.memory"
     assert view.sha256 == sha256_file(built / "memory.o")
     assert view.keys["memory_max_bytes"].file == "memory.max"
-    assert views_desired.parse(views_desired.facts((view,))) == (view,)
+    assert not view.subtree
+    (below,) = views_catalog.wanted(manifest, CATALOG, [MEMORY | {"subtree": True}])
+    assert below.subtree
+    for each in (view, below):
+        assert views_desired.parse(views_desired.facts((each,))) == (each,)
     files = views_catalog.check_objects(manifest, built, [view])
     assert files == {view.sha256: str(built / "memory.o")}
 
@@ -148,6 +152,7 @@ def test_an_object_that_is_no_elf_is_refused_though_its_digest_is_right(built: P
         ([{"name": "memory", "cgroup": ["/"]}], "not `name` and `cgroups`"),
         ([{"name": "memory"}], "not `name` and `cgroups`"),
         ([MEMORY | {"more": 1}], "not `name` and `cgroups`"),
+        ([MEMORY | {"subtree": "yes"}], "neither true nor false"),
         ([MEMORY, MEMORY], "the view memory twice"),
         (["memory"], "not `name` and `cgroups`"),
         ("memory", "no list of views"),

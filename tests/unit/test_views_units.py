@@ -47,7 +47,7 @@ def test_a_unit_that_did_not_start_is_an_error_and_is_not_forgotten(tree: Tree) 
     with pytest.raises(BpfviewError, match=rf"(?s)systemctl start.*journalctl -u {SERVICE}"):
         supply(tree)
     views = (tree.ship("some_bytes 1\n"),)
-    state = view_inspect.inspect(tree.host, views)
+    state = view_inspect.inspect(tree.host, FakeKernel(tree), views)
     assert state.pending
     assert state.facts()["units"] == [SERVICE]
     assert state.diff() == [
@@ -63,7 +63,7 @@ def test_a_unit_that_did_not_start_is_an_error_and_is_not_forgotten(tree: Tree) 
     tree.refused = set()
     supply(tree)
     assert tree.states[SERVICE] == "active"
-    assert not view_inspect.inspect(tree.host, views).pending
+    assert not view_inspect.inspect(tree.host, FakeKernel(tree), views).pending
 
 
 @pytest.mark.parametrize(

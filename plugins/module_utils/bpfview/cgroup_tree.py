@@ -91,6 +91,27 @@ def select(host: Host, selectors: Sequence[str]) -> tuple[list[str], list[str]]:
     return sorted(found), unmatched
 
 
+def outermost(cgroups: Sequence[str]) -> list[str]:
+    """Return those of the cgroups that are in no other one of them."""
+    among = set(cgroups)
+    return [
+        cgroup for cgroup in cgroups if not any(ancestor in among for ancestor in ancestors(cgroup))
+    ]
+
+
+def ancestors(cgroup: str) -> Iterator[str]:
+    """Yield the cgroups that a cgroup is in, from the nearest to the root."""
+    while cgroup != ROOT_CGROUP:
+        cgroup = cgroup.rpartition("/")[0]
+        yield cgroup
+
+
+def with_all_below(host: Host, cgroups: Sequence[str]) -> list[str]:
+    """Return the cgroups and all that are in them, in order."""
+    root = host.path(ROOT)
+    return sorted({found for cgroup in cgroups for found in matches(root, ("**",), cgroup)})
+
+
 def shown(cgroup: str) -> str:
     """Return a cgroup as a user writes it: the root is ``/``."""
     return cgroup or "/"

@@ -145,23 +145,6 @@ class Libbpf:
         finally:
             closer(handle)
 
-    def pin(self, descriptor: int, path: str) -> None:
-        """Pin a descriptor's object in bpffs, or expose it in a cgroup; OSError with the path."""
-        pin = self._function("bpf_obj_pin", ctypes.c_int, ctypes.c_int, ctypes.c_char_p)
-        if pin(descriptor, os.fsencode(path)) < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
-
-    def get(self, path: str) -> int:
-        """Return a new descriptor of what is pinned at a path; OSError with the path."""
-        get = self._function("bpf_obj_get", ctypes.c_int, ctypes.c_char_p)
-        descriptor: int = get(os.fsencode(path))
-        if descriptor < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
-        os.set_inheritable(descriptor, False)
-        return descriptor
-
 
 class LoadedObject:
     """An open object's programs, maps and links."""
@@ -199,6 +182,12 @@ class LoadedObject:
         self._bpf._code(
             f"finding {VIEW_FUNCTION} in the kernel", target(program, 0, VIEW_FUNCTION.encode())
         )
+
+    def view_program(self) -> int:
+        """After loading: return the descriptor of the view's program."""
+        descriptor = self._bpf._function("bpf_program__fd", ctypes.c_int, _POINTER)
+        view = next(p for p, section in self._programs() if section.startswith(VIEW_SECTIONS))
+        return self._bpf._code("finding the view's program", descriptor(view))
 
     def links(self) -> Iterator[tuple[str, int]]:
         """After loading: attach every program and yield (pin name, descriptor of its link).

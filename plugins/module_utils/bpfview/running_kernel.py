@@ -11,6 +11,7 @@ from . import elf
 from .host_layout import Host
 
 _BTF_MAGIC = 0xEB9F
+_BTF_ENUM = 6
 _BTF_FUNC = 12
 _BTF_LINKAGES = 3  # static, global, extern
 
@@ -56,32 +57,66 @@ def _bytes(host: Host, absolute: str) -> bytes:
         return b""
 
 
-def btf_has_function(btf: bytes, function: str) -> bool:
-    """Tell whether BTF describes a function of that name.
+@dataclass(frozen=True)
+class _Btf:
+    """Where types and names stand in BTF.
 
-    It searches for the bytes of such a type instead of walking a hundred thousand types,
-    which would take seconds on an emulated host.
+    It is searched for the bytes of a type instead of walked: a hundred thousand types would take
+    seconds on an emulated host.
     """
+
+    data: bytes
+    types: range
+    names: range
+
+    def name(self, word: str) -> int | None:
+        """Return the offset by which types name the word."""
+        found = self.data.find(b"\0" + word.encode() + b"\0", self.names.start, self.names.stop)
+        return None if found < 0 else found + 1 - self.names.start
+
+    def find(self, pattern: bytes) -> int | None:
+        """Return where a type's bytes begin."""
+        position = self.data.find(pattern, self.types.start, self.types.stop)
+        while position >= 0:
+            if (position - self.types.start) % 4 == 0:
+                return position
+            position = self.data.find(pattern, position + 1, self.types.stop)
+        return None
+
+
+def _read_btf(btf: bytes) -> _Btf | None:
     if len(btf) < 24:
-        return False
+        return None
     magic, _version, _flags, header, type_at, type_size, name_at, name_size = struct.unpack_from(
         "=HBBIIIII", btf
     )
     if magic != _BTF_MAGIC:
+        return None
+    types, names = header + type_at, header + name_at
+    return _Btf(btf, range(types, types + type_size), range(names, names + name_size))
+
+
+def btf_has_function(btf: bytes, function: str) -> bool:
+    """Tell whether BTF describes a function of that name."""
+    known = _read_btf(btf)
+    name = known.name(function) if known else None
+    if known is None or name is None:
         return False
-    names = header + name_at
-    found = btf.find(b"\0" + function.encode() + b"\0", names, names + name_size)
-    if found < 0:
-        return False
-    types = header + type_at
-    for linkage in range(_BTF_LINKAGES):
-        pattern = struct.pack("=II", found + 1 - names, _BTF_FUNC << 24 | linkage)
-        position = btf.find(pattern, types, types + type_size)
-        while position >= 0:
-            if (position - types) % 4 == 0:
-                return True
-            position = btf.find(pattern, position + 1, types + type_size)
-    return False
+    patterns = (
+        struct.pack("=II", name, _BTF_FUNC << 24 | linkage) for linkage in range(_BTF_LINKAGES)
+    )
+    return any(known.find(pattern) is not None for pattern in patterns)
+
+
+def btf_lone_constant(btf: bytes, constant: str) -> int | None:
+    """Return a constant's value that is the only one of an enum without name; None if not there."""
+    known = _read_btf(btf)
+    name = known.name(constant) if known else None
+    if known is None or name is None:
+        return None
+    head = struct.pack("=IIII", 0, _BTF_ENUM << 24 | 1, 4, name)
+    found = known.find(head)
+    return None if found is None else int(struct.unpack_from("=I", btf, found + len(head))[0])
 
 
 def faults(mask: int) -> int:

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import cgroup_tree, view_apply, view_inspect, view_verify, views_desired
+from . import cgroup_tree, view_apply, view_host, view_inspect, view_verify, views_desired
 from .cgroup_tree import ROOT, shown
 from .errors import BpfviewError
 from .host_layout import Host
 from .view_failure import explain
+from .view_kernel import Kernel
 from .view_text import NotAView, parse, plain
 from .views_desired import View
 
@@ -66,7 +67,7 @@ def _print(options: argparse.Namespace, data: dict[str, Any], lines: Sequence[st
 
 
 def _apply(host: Host, options: argparse.Namespace) -> int:
-    kernel = view_apply.Kernel(host)
+    kernel = Kernel(host)
     log = (lambda _line: None) if options.json else print
     steps = view_inspect.reconcile(host, kernel, not options.boot, log)
     _print(options, {"changed": bool(steps), "steps": [str(step) for step in steps]}, ())
@@ -74,22 +75,25 @@ def _apply(host: Host, options: argparse.Namespace) -> int:
 
 
 def _inspect(host: Host, options: argparse.Namespace) -> int:
-    facts = view_inspect.inspect(host, _listed(host)).facts()
+    facts = view_inspect.inspect(host, Kernel(host), _listed(host)).facts()
     _print(options, facts, [*facts["warnings"], *facts["steps"]] or ["nothing to do"])
     return 0
 
 
 def _remove(host: Host, options: argparse.Namespace) -> int:
-    removed = view_inspect.remove(host, view_apply.Kernel(host))
+    removed = view_inspect.remove(host, Kernel(host))
     _print(options, {"changed": bool(removed), "removed": removed}, removed or ["nothing there"])
     return 0
 
 
 def _read(host: Host, options: argparse.Namespace) -> int:
     view = _named(_listed(host), options.view)
-    cgroups, unmatched = cgroup_tree.select(host, options.cgroups or view.selectors)
-    if unmatched and options.cgroups:
-        raise BpfviewError(f"No cgroup matches {unmatched[0]!r}", "List them with systemd-cgls")
+    if options.cgroups:
+        cgroups, unmatched = cgroup_tree.select(host, options.cgroups)
+        if unmatched:
+            raise BpfviewError(f"No cgroup matches {unmatched[0]!r}", "List them with systemd-cgls")
+    else:
+        cgroups = view_host.targets(host, (view,)).cgroups[view.name]
     texts: dict[str, str] = {}
     for cgroup in cgroups:
         path = host.path(f"{ROOT}/{cgroup}") / view.entry

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,80 +14,15 @@ from . import view_host, view_pins, view_plan
 from .cgroup_tree import ROOT, ROOT_CGROUP, check_unified, shown
 from .errors import BpfviewError
 from .host_layout import Host
-from .libbpf import Libbpf, Rejected
-from .view_pins import PINS, STAGING, TRIAL, VIEW_PIN, Entry, entry_path
+from .libbpf import Rejected
+from .view_kernel import Kernel
+from .view_pins import PINS, STAGING, TRIAL, Entry, entry_path
 from .view_plan import Action, Observed, Step
 from .view_text import NotAView, parse
 from .views_desired import View
 
 _WENT = {errno.ENOENT, errno.ENODEV}
 _GONE_PATIENCE = 5.0  # seconds for the kernel to take an entry away
-
-
-class Kernel:
-    """The few things that are asked of a kernel; a test puts another in its place."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._library: Libbpf | None = None
-
-    @property
-    def _bpf(self) -> Libbpf:
-        if self._library is None:
-            self._library = Libbpf()
-        return self._library
-
-    def load(self, content: bytes, name: str, folder: str) -> None:
-        """Load an object and pin all it consists of in a new folder; Rejected if refused."""
-        path = self._host.path(folder)
-        path.mkdir(parents=True, mode=0o700)
-        with self._bpf.load(content, name) as loaded:
-            for pin, descriptor in loaded.maps():
-                self._bpf.pin(descriptor, str(path / pin))
-            for pin, descriptor in loaded.links():
-                self._bpf.pin(descriptor, str(path / pin))
-
-    def publish(self, folder: str, name: str) -> None:
-        """Give an unfinished generation the name of a whole one."""
-        path = self._host.path(folder)
-        path.rename(path.with_name(name))
-
-    def discard(self, folder: str) -> None:
-        """Unpin all that is in a folder."""
-        path = self._host.path(folder)
-        if not path.is_dir():
-            return
-        # the link first: what is left without it is seen as unfinished
-        for pin in sorted(path.iterdir(), key=lambda pin: pin.name != VIEW_PIN):
-            pin.unlink()
-        path.rmdir()
-
-    def expose(self, folder: str, path: str) -> None:
-        """Make the entry ``path`` (below the cgroup root) show the view pinned in a folder."""
-        descriptor = self._bpf.get(str(self._host.path(folder) / VIEW_PIN))
-        try:
-            self._bpf.pin(descriptor, str(self._host.path(f"{ROOT}/{path}")))
-        finally:
-            os.close(descriptor)
-
-    def hide(self, path: str) -> None:
-        """Take an entry away; nothing if it is gone already."""
-        entry = self._host.path(f"{ROOT}/{path}")
-        try:
-            descriptor = os.open(entry, os.O_WRONLY)
-        except FileNotFoundError:
-            return
-        try:
-            os.write(descriptor, b"rm")
-        except OSError as error:
-            if error.errno != errno.ENODEV:  # it went in between
-                raise OSError(error.errno, error.strerror, str(entry)) from error
-        finally:
-            os.close(descriptor)
-
-    def read(self, path: str) -> str:
-        """Return the text of an entry."""
-        return self._host.path(f"{ROOT}/{path}").read_text("utf-8")
 
 
 @contextmanager
@@ -131,6 +65,7 @@ class Applier:
             for path, entry in (observed.record or {}).items()
             if path in observed.inodes
         }
+        self._announced: set[str] = set()
         self._former: dict[str, Entry] = {}
         self._made: set[str] = set()
         self._loaded: list[str] = []
@@ -143,20 +78,25 @@ class Applier:
             for step in steps
             if step.action is Action.LOAD
         }
-        made = [step for step in steps if step.action in {Action.EXPOSE, Action.REPLACE}]
-        for step in made:
-            if step.target in self._record:
-                self._former[step.target] = self._record[step.target]
-            self._record[step.target] = Entry(step.view, self._views[step.view].sha256)
-        self._save()
+        self._announce([step for step in steps if step.action in {Action.EXPOSE, Action.REPLACE}])
         try:
             for step in steps:
                 self._log(str(step))
                 self._do(step, contents)
         finally:
-            for step in made:
-                self._settle(step.target)
+            for path in self._announced:
+                self._settle(path)
             self._save()
+
+    def _announce(self, steps: Sequence[Step]) -> None:
+        """Record the entries that are about to be made."""
+        for step in steps:
+            if step.target in self._record:
+                self._former[step.target] = self._record[step.target]
+            sha256 = self._views[step.view].sha256
+            self._record[step.target] = Entry(step.view, sha256, subtree=step.subtree)
+            self._announced.add(step.target)
+        self._save()
 
     def _do(self, step: Step, contents: dict[str, bytes]) -> None:
         match step.action:
@@ -164,6 +104,8 @@ class Applier:
                 self._kernel.discard(f"{PINS}/{step.view}/{step.target}")
             case Action.LOAD:
                 self._load(self._views[step.view], contents[step.view])
+            case Action.UPDATE:
+                self._update(step)
             case Action.EXPOSE:
                 self._expose(step)
             case Action.REPLACE:
@@ -246,10 +188,49 @@ class Applier:
             "Nothing was replaced. Mend its source in bpf/ and build the views again",
         )
 
+    def _update(self, step: Step) -> None:
+        """Exchange the program behind all files of a generation's link, which then is the new's."""
+        view = self._views[step.view]
+        folder = f"{PINS}/{view.name}/{step.target}"
+        generation = f"{PINS}/{view.name}/{view.sha256}"
+        try:
+            self._kernel.update(folder, generation)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            self._replace_all(step.target, view)
+            return
+        if folder == generation:
+            return
+        self._kernel.hand_over(folder, generation)
+        for path, entry in self._shown_of(step.target, view).items():
+            self._record[path] = replace(entry, sha256=view.sha256)
+        self._save()
+
+    def _shown_of(self, generation: str, view: View) -> dict[str, Entry]:
+        return {
+            path: entry
+            for path, entry in self._record.items()
+            if entry.view == view.name and entry.sha256 == generation and entry.inode
+        }
+
+    def _replace_all(self, generation: str, view: View) -> None:
+        """On a kernel that cannot exchange the program: make every file anew."""
+        steps = [
+            Step(Action.REPLACE, view.name, path, entry.subtree)
+            for path, entry in self._shown_of(generation, view).items()
+        ]
+        self._announce(steps)
+        for step in steps:
+            self._log(str(step))
+            self._replace(step)
+
     def _expose(self, step: Step) -> None:
         view = self._views[step.view]
         try:
-            self._kernel.expose(f"{PINS}/{view.name}/{view.sha256}", step.target)
+            self._kernel.expose(
+                f"{PINS}/{view.name}/{view.sha256}", step.target, below=step.subtree
+            )
         except OSError as error:
             cgroup = step.target.rpartition("/")[0]
             if not self._is_there(cgroup):
@@ -258,7 +239,7 @@ class Applier:
                 f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
                 "Look at that cgroup; entries that this toolkit did not make stay untouched",
             ) from error
-        self._note(step.target, Entry(view.name, view.sha256))
+        self._note(step.target, Entry(view.name, view.sha256, subtree=step.subtree))
 
     def _note(self, path: str, entry: Entry) -> None:
         """Record an entry that was made."""
@@ -272,7 +253,9 @@ class Applier:
             self._expose(step)
         except BpfviewError:
             # better the former text than none
-            self._kernel.expose(f"{PINS}/{former.view}/{former.sha256}", step.target)
+            self._kernel.expose(
+                f"{PINS}/{former.view}/{former.sha256}", step.target, below=former.subtree
+            )
             self._note(step.target, former)
             raise
 
@@ -321,7 +304,8 @@ def apply_plan(
     steps = view_plan.plan(views, observed)
     if steps:
         Applier(host, kernel, views, observed, log).run(steps)
-        drop_empty_folders(host, views)
+    # also what a run that was killed left
+    drop_empty_folders(host, views)
     return steps
 
 
@@ -329,9 +313,8 @@ def remove_all(
     host: Host, kernel: Kernel, log: Callable[[str], None] = lambda _line: None
 ) -> list[Step]:
     """Take every entry and pin of ours away, and the folders; return the steps taken."""
-    observed = view_host.observe(host, (), view_host.Targets({}, []))
+    observed = view_host.observe(host, kernel, (), view_host.Targets({}, [], {}))
     steps = apply_plan(host, kernel, (), observed, log)
-    drop_empty_folders(host, ())
     host.path(view_pins.RECORD).unlink(missing_ok=True)
     return steps
 

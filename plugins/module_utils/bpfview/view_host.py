@@ -13,6 +13,7 @@ from .elf import EM_BPF
 from .errors import BpfviewError
 from .host_layout import Host
 from .running_kernel import btf_has_function
+from .view_kernel import Kernel, subtree_flag
 from .view_plan import Observed
 from .views_desired import View
 
@@ -21,10 +22,14 @@ _ELF_HEAD = b"\x7fELF\x02\x01"
 
 @dataclass(frozen=True)
 class Targets:
-    """The cgroups of each view, and (view, selector) of selectors that match none."""
+    """The cgroups of each view, and (view, selector) of selectors that match none.
+
+    ``roots`` are those of its cgroups where the kernel can serve all below.
+    """
 
     cgroups: dict[str, list[str]]
     unmatched: list[tuple[str, str]]
+    roots: dict[str, list[str]]
 
 
 def kernel_lack(host: Host) -> BpfviewError | None:
@@ -71,12 +76,16 @@ def library_present() -> bool:
 
 def targets(host: Host, views: Sequence[View]) -> Targets:
     """Resolve every view's selectors."""
-    cgroups = {}
-    unmatched = []
+    found = Targets({}, [], {})
     for view in views:
-        cgroups[view.name], missing = cgroup_tree.select(host, view.selectors)
-        unmatched += [(view.name, selector) for selector in missing]
-    return Targets(cgroups, unmatched)
+        selected, missing = cgroup_tree.select(host, view.selectors)
+        found.unmatched.extend((view.name, selector) for selector in missing)
+        if view.subtree:
+            if subtree_flag(host) is not None:
+                found.roots[view.name] = cgroup_tree.outermost(selected)
+            selected = cgroup_tree.with_all_below(host, selected)
+        found.cgroups[view.name] = selected
+    return found
 
 
 def refuse_unmatched(found: Targets) -> None:
@@ -90,7 +99,7 @@ def refuse_unmatched(found: Targets) -> None:
         )
 
 
-def observe(host: Host, views: Sequence[View], found: Targets) -> Observed:
+def observe(host: Host, kernel: Kernel, views: Sequence[View], found: Targets) -> Observed:
     """Read what is pinned, recorded and exposed."""
     generations, unfinished = view_pins.pinned(host)
     record = view_pins.load_record(host)
@@ -102,7 +111,13 @@ def observe(host: Host, views: Sequence[View], found: Targets) -> Observed:
         inode = view_pins.inode_of(host, path)
         if inode is not None:
             inodes[path] = inode
-    return Observed(generations, unfinished, record, inodes, found.cgroups)
+    astray = {
+        (view.name, view.sha256)
+        for view in views
+        if view.sha256 in generations.get(view.name, ())
+        and not kernel.runs_its_own(f"{view_pins.PINS}/{view.name}/{view.sha256}")
+    }
+    return Observed(generations, unfinished, record, inodes, found.cgroups, found.roots, astray)
 
 
 def read_object(host: Host, view: View) -> bytes:

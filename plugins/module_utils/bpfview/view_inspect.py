@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from .digest import sha256_file
 from .errors import BpfviewError
 from .host_layout import Host, write_durably
 from .libbpf import PACKAGE
+from .view_kernel import Kernel
 from .view_plan import Observed, Step
 from .views_desired import View
 
@@ -99,7 +100,11 @@ class Inspection:
 
 
 def inspect(
-    host: Host, views: tuple[View, ...], agent_sha256: str = "", predict: bool = False
+    host: Host,
+    kernel: Kernel,
+    views: tuple[View, ...],
+    agent_sha256: str = "",
+    predict: bool = False,
 ) -> Inspection:
     """Compare a host with what is wanted; BpfviewError for what stands in the way.
 
@@ -117,7 +122,7 @@ def inspect(
     view_host.check_bpffs(host)
     found = view_host.targets(host, views)
     view_host.refuse_unmatched(found)
-    observed = view_host.observe(host, views, found)
+    observed = view_host.observe(host, kernel, views, found)
     listed = host.text(views_desired.FILE)
     return Inspection(
         views=views,
@@ -129,15 +134,17 @@ def inspect(
         list_differs=listed != views_desired.dump(views),
         units=tuple(views_units.differing(host)),
         warnings=tuple(warnings),
-        exposed_before=tuple(
-            sorted(
-                f"{path} {entry.sha256[:12]}"
-                for path, entry in (observed.record or {}).items()
-                if path in observed.inodes and observed.ours(path)
-            )
-        ),
+        exposed_before=tuple(_exposed(observed)),
         list_before=listed,
     )
+
+
+def _exposed(observed: Observed) -> Iterator[str]:
+    record = observed.record or {}
+    for path in sorted(observed.inodes):
+        maker = observed.maker(path)
+        if maker is not None:
+            yield f"{path} {record[maker].sha256[:12]}"
 
 
 def _digest(host: Host, path: str) -> str:
@@ -149,7 +156,7 @@ def _digest(host: Host, path: str) -> str:
 
 def supply(
     host: Host,
-    kernel: view_apply.Kernel,
+    kernel: Kernel,
     views: tuple[View, ...],
     agent_sha256: str = "",
     log: Callable[[str], None] = lambda _line: None,
@@ -159,7 +166,7 @@ def supply(
     Objects and agent have to be there already, and are proved to be the wanted ones before use.
     """
     with view_apply.only_one(host):
-        state = inspect(host, views, agent_sha256)
+        state = inspect(host, kernel, views, agent_sha256)
         if state.agent_differs:
             raise BpfviewError(
                 f"{views_units.AGENT} is not the agent that was to be installed",
@@ -167,7 +174,7 @@ def supply(
             )
         if state.steps:
             view_apply.Applier(host, kernel, views, state.observed, log).run(state.steps)
-            view_apply.drop_empty_folders(host, views)
+        view_apply.drop_empty_folders(host, views)
         if state.list_differs:
             write_durably(host.path(views_desired.FILE), views_desired.dump(views).encode())
         drop_stale_objects(host, views)
@@ -185,9 +192,7 @@ def drop_stale_objects(host: Host, views: Sequence[View]) -> None:
             path.unlink()
 
 
-def reconcile(
-    host: Host, kernel: view_apply.Kernel, strict: bool, log: Callable[[str], None]
-) -> list[Step]:
+def reconcile(host: Host, kernel: Kernel, strict: bool, log: Callable[[str], None]) -> list[Step]:
     """Bring a host to what its own list says, as the agent does.
 
     Not ``strict`` is for a boot: on a kernel without the series, and for a selector that matches
@@ -213,12 +218,12 @@ def reconcile(
             view_host.refuse_unmatched(found)
         for view, selector in found.unmatched:
             log(f"no cgroup matches {selector!r} of the view {view} now")
-        observed = view_host.observe(host, views, found)
+        observed = view_host.observe(host, kernel, views, found)
         return view_apply.apply_plan(host, kernel, views, observed, log)
 
 
 def remove(
-    host: Host, kernel: view_apply.Kernel, log: Callable[[str], None] = lambda _line: None
+    host: Host, kernel: Kernel, log: Callable[[str], None] = lambda _line: None
 ) -> list[str]:
     """Take away all that the views' stage brought to a host; return what it was."""
     removed = []

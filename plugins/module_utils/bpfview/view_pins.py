@@ -22,6 +22,7 @@ PINS = f"{BPFFS}/bpfview"
 RUN = "/run/bpfview"
 RECORD = f"{RUN}/entries.json"
 VIEW_PIN = "view"
+PROGRAM_PIN = "program"
 STAGING = "new-"
 TRIAL = ".trial"
 _SCHEMA = 1
@@ -29,11 +30,15 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry we made, or were about to make or replace when the run ended (``inode`` 0)."""
+    """An entry we made, or were about to make or replace when the run ended (``inode`` 0).
+
+    With ``subtree`` the kernel keeps one in every cgroup below as well, which are not recorded.
+    """
 
     view: str
     sha256: str
     inode: int = 0
+    subtree: bool = False
 
 
 def entry_path(cgroup: str, entry: str) -> str:

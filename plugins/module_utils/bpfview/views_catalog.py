@@ -17,6 +17,7 @@ from .views_desired import View
 
 _BUILD = "Build the views: make views"
 _CORRECT = "Correct view_deploy_views; inventory.example shows how it is written"
+_FIELDS = {"name", "cgroups", "subtree"}
 _UNBUILT = "0" * 64  # stands for the digest of a view that is still to be built
 
 
@@ -59,7 +60,7 @@ def check_objects(
 
 
 def check_requests(requests: object, known: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what was asked for, ``[{name, cgroups}]``, if it is that and ``known`` has the names.
+    """Return what was asked for, ``[{name, cgroups, subtree}]``, if ``known`` has the names.
 
     Raises BpfviewError that names the first mistake.
     """
@@ -76,9 +77,16 @@ def check_requests(requests: object, known: Mapping[str, Any]) -> list[Mapping[s
 
 
 def _check_request(request: object, known: Mapping[str, Any]) -> str:
-    if not isinstance(request, Mapping) or set(request) != {"name", "cgroups"}:
+    if not isinstance(request, Mapping) or set(request) | {"subtree"} != _FIELDS:
         raise BpfviewError(
-            f"view_deploy_views has the entry {request!r}, which is not `name` and `cgroups`",
+            f"view_deploy_views has the entry {request!r}, which is not `name` and `cgroups`, and"
+            " `subtree` if at all",
+            _CORRECT,
+        )
+    if not isinstance(request.get("subtree", False), bool):
+        raise BpfviewError(
+            f"The view {request['name']} has the subtree {request['subtree']!r}, which is neither"
+            " true nor false",
             _CORRECT,
         )
     name, selectors = request["name"], request["cgroups"]
@@ -108,7 +116,7 @@ def wanted(
     *,
     predict: bool = False,
 ) -> tuple[View, ...]:
-    """Join what was built and catalogued with what was asked for: ``[{name, cgroups}]``.
+    """Join what was built and catalogued with what was asked for: ``[{name, cgroups, subtree}]``.
 
     Raises BpfviewError for what is badly asked for, and for a view that was not built unless
     ``predict``, when an earlier stage of the same run would have built it.
@@ -127,6 +135,7 @@ def wanted(
                 "entry": built.get("entry") or known[name]["file"],
                 "sha256": built["sha256"],
                 "selectors": list(request["cgroups"]),
+                "subtree": request.get("subtree", False),
                 "keys": {
                     key: {**item["verify"], "may_be_absent": item.get("may_be_absent", False)}
                     for key, item in known[name]["keys"].items()

@@ -45,6 +45,7 @@ class View:
     sha256: str
     selectors: tuple[str, ...]
     keys: Mapping[str, KeyCheck] = field(default_factory=dict)
+    subtree: bool = False  # in all cgroups below the selected ones, too
 
     @property
     def object_path(self) -> str:
@@ -77,6 +78,12 @@ def _match(rule: Callable[[str], object], value: object, what: str) -> str:
     return value
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _view(item: Mapping[str, Any]) -> View:
     selectors = tuple(item["selectors"])
     if not selectors:
@@ -91,6 +98,7 @@ def _view(item: Mapping[str, Any]) -> View:
         keys={
             _match(_KEY, key, "key"): _check(check) for key, check in item.get("keys", {}).items()
         },
+        subtree=_flag(item.get("subtree", False)),
     )
 
 
@@ -117,6 +125,7 @@ def _view_facts(view: View) -> dict[str, Any]:
         "entry": view.entry,
         "sha256": view.sha256,
         "selectors": list(view.selectors),
+        "subtree": view.subtree,
         "keys": {
             key: {
                 name: value
