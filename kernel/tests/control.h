@@ -3,6 +3,9 @@
 #ifndef CONTROL_H
 #define CONTROL_H
 
+/* How often the view "long_loop" goes round. */
+#define LONG_LOOP	(1 << 22)
+
 struct control {
 	int hold;	/* the view "held" stays inside while this is set */
 	int inside;	/* it is */

@@ -12,6 +12,7 @@
 
 #include "files.h"
 #include "harness.h"
+#include "mounts.h"
 #include "objects.h"
 
 #define TEST_SECONDS	60
@@ -63,9 +64,12 @@ static void in_child(const struct test_case *test, struct test *t)
 	/* The parent ends the whole group if the test does not end. */
 	setpgid(0, 0);
 	umask(022);
-	EXPECT_OK(make_dir(t->cg));
-	EXPECT_OK(make_dir(t->v1));
-	EXPECT_OK(make_dir(t->pins));
+	if (mounted(CGROUP2))
+		EXPECT_OK(make_dir(t->cg));
+	if (mounted(CGROUP1))
+		EXPECT_OK(make_dir(t->v1));
+	if (mounted(BPFFS))
+		EXPECT_OK(make_dir(t->pins));
 	test->run(t);
 	_exit(PASSED);
 }
@@ -135,7 +139,12 @@ static int run_case(const struct test_case *test)
 	return report->outcome == FAILED;
 }
 
-int run_cases(const struct test_case *cases)
+static bool holds(const struct test_case *test, enum since patches)
+{
+	return !patches || (test->since && test->since <= patches);
+}
+
+int run_cases(const struct test_case *cases, enum since patches)
 {
 	int failed = 0;
 
@@ -146,7 +155,8 @@ int run_cases(const struct test_case *cases)
 			abort();
 	}
 	for (; cases->run; cases++)
-		failed += run_case(cases);
+		if (holds(cases, patches))
+			failed += run_case(cases);
 	return failed;
 }
 

@@ -7,10 +7,14 @@
 #include <stddef.h>
 
 #include "say.h"
+#include "since.h"
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
-/* What a running test has at hand. Its folders are empty when it starts. */
+/*
+ * What a running test has at hand. Its folders are empty when it starts, and
+ * there are none of a kind that the kernel does not know.
+ */
 struct test {
 	char cg[64];	/* a cgroup, version 2 */
 	char v1[64];	/* a cgroup of a version 1 hierarchy */
@@ -21,16 +25,28 @@ struct test_case {
 	const char *rule;	/* "rule-1" and so on, or the extension's name */
 	const char *what;
 	void (*run)(struct test *t);
+	/* The patch it holds from; 0 if it takes more than the series. */
+	enum since since;
 };
 
 /* One list for each rule, ended by an empty case. */
-extern const struct test_case rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
+extern const struct test_case as_ever[], rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
 			      rule_6[], rule_7[], rule_8[], rule_9[],
 			      unlink_cases[], link_update[], sleepable[],
-			      subtree[], shipped_views[];
+			      subtree[], security[], shipped_views[];
 
-/* Report all cases of a list. Returns how many failed. */
-int run_cases(const struct test_case *cases);
+/* For kernels that are no complete ones. */
+extern const struct test_case without_bpf[], without_cgroups[],
+			      without_fsnotify[], without_series[];
+
+/* A case of security[] with a file of its own. */
+void inside_namespaces(struct test *t);
+
+/*
+ * Report the cases of a list, those that hold with so many patches, or all if
+ * the number is 0. Returns how many failed.
+ */
+int run_cases(const struct test_case *cases, enum since patches);
 int cases_run(void);
 
 /* End the running test as failed, or as not applicable on this kernel. */

@@ -27,8 +27,9 @@ const char * const kind_name[NR_KINDS] = {
 static int attach_type, link_type, target_id;
 static unsigned int subtree_flag;
 static int show_id_fd;
+static struct bpf_object *views;
 
-static int enum_value(const struct btf *btf, const char *type, const char *name)
+int enum_value(const struct btf *btf, const char *type, const char *name)
 {
 	const struct btf_enum *value;
 	const struct btf_type *t;
@@ -60,27 +61,34 @@ static int lone_constant(const struct btf *btf, const char *name)
 	return -ENOENT;
 }
 
-static int read_kernel_btf(void)
+static int found(const char *what, int value)
+{
+	if (value < 0)
+		say("# the kernel's BTF lacks %s", what);
+	return value;
+}
+
+static int read_kernel_btf(enum since patches)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	int flag;
+	int flag = 0;
 
 	if (!btf) {
 		say("# the kernel has no BTF: %s", strerror(errno));
 		return -errno;
 	}
-	attach_type = enum_value(btf, "bpf_attach_type", "BPF_TRACE_VIEW");
-	link_type = enum_value(btf, "bpf_link_type", "BPF_LINK_TYPE_VIEW");
-	target_id = btf__find_by_name_kind(btf, "bpf_view_cgroup", BTF_KIND_FUNC);
-	flag = lone_constant(btf, "BPF_F_VIEW_SUBTREE");
+	attach_type = found("BPF_TRACE_VIEW",
+			    enum_value(btf, "bpf_attach_type", "BPF_TRACE_VIEW"));
+	link_type = found("BPF_LINK_TYPE_VIEW",
+			  enum_value(btf, "bpf_link_type", "BPF_LINK_TYPE_VIEW"));
+	target_id = found("bpf_view_cgroup",
+			  btf__find_by_name_kind(btf, "bpf_view_cgroup", BTF_KIND_FUNC));
+	if (patches >= SINCE_SUBTREE)
+		flag = found("BPF_F_VIEW_SUBTREE",
+			     lone_constant(btf, "BPF_F_VIEW_SUBTREE"));
 	btf__free(btf);
-	if (attach_type < 0 || link_type < 0 || target_id < 0 || flag < 0) {
-		say("# this kernel has no views: its BTF lacks %s",
-		    attach_type < 0 ? "BPF_TRACE_VIEW" :
-		    link_type < 0 ? "BPF_LINK_TYPE_VIEW" :
-		    target_id < 0 ? "bpf_view_cgroup" : "BPF_F_VIEW_SUBTREE");
+	if (attach_type < 0 || link_type < 0 || target_id < 0 || flag < 0)
 		return -ENOENT;
-	}
 	subtree_flag = flag;
 	return 0;
 }
@@ -145,58 +153,112 @@ static int map_control(struct bpf_object *obj)
 	return -ENOENT;
 }
 
-int load_objects(void)
+static struct bpf_object *load_views(enum since patches)
 {
-	struct bpf_object *obj;
-	int err, i;
+	struct bpf_object *obj = bpf_object__open_file("/views.bpf.o", NULL);
+	struct bpf_program *prog;
+	int err;
 
-	err = read_kernel_btf();
-	if (err)
-		return err;
-	err = register_views();
-	if (err)
-		return err;
+	if (!obj) {
+		say("# cannot open the views: %s", strerror(errno));
+		return NULL;
+	}
+	bpf_object__for_each_program(prog, obj) {
+		const char *section = bpf_program__section_name(prog);
 
-	obj = bpf_object__open_file("/views.bpf.o", NULL);
-	err = obj ? bpf_object__load(obj) : -errno;
+		bpf_program__set_autoload(prog, strncmp(section, "view", 4) ||
+					  (patches >= SINCE_VIEWS &&
+					   strncmp(section, "view.s", 6)) ||
+					  patches >= SINCE_SLEEPABLE);
+	}
+	err = bpf_object__load(obj);
 	if (err) {
 		say("# cannot load the views: %s", strerror(-err));
-		return err;
+		return NULL;
 	}
-	show_id_fd = program(obj, "show_id");
-	maybe_prog_fd = program(obj, "maybe");
-	held_prog_fd = program(obj, "held");
+	return obj;
+}
+
+/* All that is loaded whatever the kernel. */
+static int take_basics(struct bpf_object *obj, const char *view)
+{
+	int i;
+
+	show_id_fd = program(obj, view);
 	no_view_prog_fd = program(obj, "no_view");
-	flushed_prog_fd = program(obj, "flushed");
 	obj_fd[PROG] = show_id_fd;
 	obj_fd[MAP] = bpf_object__find_map_fd_by_name(obj, "some_map");
-	obj_fd[VIEW_LINK] = link_to(obj, "show_id", attach_type);
+	obj_fd[VIEW_LINK] = link_to(obj, view, attach_type);
 	obj_fd[OTHER_LINK] = link_to(obj, "no_view", BPF_TRACE_ITER);
-	maybe_fd = link_to(obj, "maybe", attach_type);
-	long_fd = link_to(obj, "show_long", attach_type);
-	held_fd = link_to(obj, "held", attach_type);
-	flushed_fd = link_to(obj, "flushed", attach_type);
 	for (i = 0; i < NR_KINDS; i++)
 		if (obj_fd[i] < 0)
 			return obj_fd[i];
-	if (maybe_fd < 0 || long_fd < 0 || held_fd < 0 || flushed_fd < 0)
-		return -EINVAL;
 	return map_control(obj);
+}
+
+static int take_views(struct bpf_object *obj)
+{
+	maybe_prog_fd = program(obj, "maybe");
+	held_prog_fd = program(obj, "held");
+	maybe_fd = link_to(obj, "maybe", attach_type);
+	long_fd = link_to(obj, "show_long", attach_type);
+	held_fd = link_to(obj, "held", attach_type);
+	return maybe_fd < 0 || long_fd < 0 || held_fd < 0 ? -EINVAL : 0;
+}
+
+static int take_sleepable_views(struct bpf_object *obj)
+{
+	flushed_prog_fd = program(obj, "flushed");
+	flushed_fd = link_to(obj, "flushed", attach_type);
+	return flushed_fd < 0 ? flushed_fd : 0;
+}
+
+int load_objects_of(enum since patches)
+{
+	const bool has_views = patches >= SINCE_VIEWS;
+	int err = 0;
+
+	attach_type = BPF_TRACE_ITER;
+	if (has_views)
+		err = read_kernel_btf(patches) ?: register_views();
+	if (err)
+		return err;
+	views = load_views(patches);
+	if (!views)
+		return -EINVAL;
+	err = take_basics(views, has_views ? "show_id" : "no_view");
+	if (!err && has_views)
+		err = take_views(views);
+	if (!err && patches >= SINCE_SLEEPABLE)
+		err = take_sleepable_views(views);
+	return err;
+}
+
+int load_objects(void)
+{
+	return load_objects_of(WHOLE_SERIES);
 }
 
 void reset_control(void)
 {
-	memset((void *)control, 0, sizeof(*control));
+	if (control)
+		memset((void *)control, 0, sizeof(*control));
 }
 
 void let_readers_go(void)
 {
-	control->hold = 0;
+	if (control)
+		control->hold = 0;
 }
 
 int new_view_link(void)
 {
 	return bpf_link_create(show_id_fd, 0, attach_type, NULL);
+}
+
+int new_link_to(const char *view)
+{
+	return link_to(views, view, attach_type);
 }
 
 /* The verifier's log is of no interest where a refusal is expected. */

@@ -4,6 +4,9 @@
 #define OBJECTS_H
 
 #include "control.h"
+#include "since.h"
+
+struct btf;
 
 enum kind { PROG, MAP, VIEW_LINK, OTHER_LINK, NR_KINDS };
 
@@ -15,16 +18,24 @@ extern volatile struct control *control;
 
 /* Returns 0, or a negative errno after saying what is wrong. */
 int load_objects(void);
+/*
+ * On a kernel with so many patches of the series. Before there are views an
+ * iterator stands in for one: all but the text of its entries is the same.
+ */
+int load_objects_of(enum since patches);
 void reset_control(void);
 /* End what waits in the view "held". */
 void let_readers_go(void);
 
-/* A new link to the view show_id, or a negative errno. */
+/* A new link to the view show_id, or another of views.bpf.c, or a negative errno. */
 int new_view_link(void);
+int new_link_to(const char *view);
 /* Load and drop one program of refused.bpf.o. Returns 0 or a negative errno. */
 int load_refused(const char *name);
 /* Load and attach deny.bpf.o until the process ends. */
 int deny_by_lsm(void);
+/* A constant of the running kernel's BTF, or a negative errno. */
+int enum_value(const struct btf *btf, const char *type, const char *name);
 /* The value of BPF_TRACE_VIEW or BPF_LINK_TYPE_VIEW in the running kernel. */
 int view_attach_type(void);
 int view_link_type(void);

@@ -40,6 +40,22 @@ int BPF_PROG(third_argument, struct seq_file *seq, struct cgroup *cgroup, __u64 
 }
 
 SEC("view/cgroup")
+int BPF_PROG(never_returns, struct seq_file *seq, struct cgroup *cgroup)
+{
+	for (;;)
+		bpf_ktime_get_ns();
+}
+
+SEC("view/cgroup")
+int BPF_PROG(waits_but_cannot_sleep, struct seq_file *seq, struct cgroup *cgroup)
+{
+	char byte;
+
+	bpf_copy_from_user(&byte, sizeof(byte), (void *)0x1000);
+	return 0;
+}
+
+SEC("view/cgroup")
 int BPF_PROG(flushes_but_cannot_sleep, struct seq_file *seq, struct cgroup *cgroup)
 {
 	cgroup_rstat_flush(cgroup);

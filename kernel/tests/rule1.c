@@ -48,9 +48,9 @@ static void only_exposed(struct test *t)
 }
 
 const struct test_case rule_1[] = {
-	{ "rule-1", "what was never pinned in bpffs gives ENXIO", never_pinned },
-	{ "rule-1", "what is pinned in bpffs can be exposed", pinned_then_exposed },
-	{ "rule-1", "after the unpin it is ENXIO again", not_pinned_any_more },
-	{ "rule-1", "an entry does not count as a pin", only_exposed },
+	{ "rule-1", "what was never pinned in bpffs gives ENXIO", never_pinned, SINCE_ENTRIES },
+	{ "rule-1", "what is pinned in bpffs can be exposed", pinned_then_exposed, SINCE_ENTRIES },
+	{ "rule-1", "after the unpin it is ENXIO again", not_pinned_any_more, SINCE_ENTRIES },
+	{ "rule-1", "an entry does not count as a pin", only_exposed, SINCE_ENTRIES },
 	{}
 };

@@ -66,11 +66,11 @@ static void bpffs_as_before(struct test *t)
 }
 
 const struct test_case rule_2[] = {
-	{ "rule-2", "a cgroup of version 2", v2_child },
-	{ "rule-2", "the root cgroup of version 2", v2_root },
-	{ "rule-2", "a cgroup of a version 1 hierarchy", v1_child },
-	{ "rule-2", "the root cgroup of a version 1 hierarchy", v1_root },
-	{ "rule-2", "sysfs and other file systems give EPERM", elsewhere },
-	{ "rule-2", "pinning in bpffs works as before", bpffs_as_before },
+	{ "rule-2", "a cgroup of version 2", v2_child, SINCE_READING },
+	{ "rule-2", "the root cgroup of version 2", v2_root, SINCE_READING },
+	{ "rule-2", "a cgroup of a version 1 hierarchy", v1_child, SINCE_READING },
+	{ "rule-2", "the root cgroup of a version 1 hierarchy", v1_root, SINCE_READING },
+	{ "rule-2", "sysfs and other file systems give EPERM", elsewhere, SINCE_EVER },
+	{ "rule-2", "pinning in bpffs works as before", bpffs_as_before, SINCE_EVER },
 	{}
 };

@@ -15,20 +15,6 @@ static int expose_here(void *entry)
 	return pin(obj_fd[VIEW_LINK], entry);
 }
 
-static void unprivileged(struct test *t)
-{
-	char entry[128];
-
-	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
-	snprintf(entry, sizeof(entry), "%s/view.x", t->cg);
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, expose_here, entry));
-	EXPECT(!exists(entry), "there is a file");
-
-	/* With nothing pinned either, as the caller has no business to know. */
-	EXPECT_OK(remove_file(path("%s/pin", t->pins)));
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, expose_here, entry));
-}
-
 static void delegated(struct test *t)
 {
 	char entry[128], text[64];
@@ -86,10 +72,10 @@ static void read_only_mount(struct test *t)
 }
 
 const struct test_case rule_3[] = {
-	{ "rule-3", "an unprivileged caller who holds the fd gets EACCES", unprivileged },
-	{ "rule-3", "who owns a delegated cgroup may, and owns the file", delegated },
-	{ "rule-3", "who owns another cgroup may not", delegated_to_another },
-	{ "rule-3", "a security module is asked, and obeyed", security_module },
-	{ "rule-3", "a read-only mount gives EROFS", read_only_mount },
+	{ "rule-3", "who owns a delegated cgroup may, and owns the file",
+	  delegated, SINCE_READING },
+	{ "rule-3", "who owns another cgroup may not", delegated_to_another, SINCE_ENTRIES },
+	{ "rule-3", "a security module is asked, and obeyed", security_module, SINCE_ENTRIES },
+	{ "rule-3", "a read-only mount gives EROFS", read_only_mount, SINCE_ENTRIES },
 	{}
 };

@@ -2,7 +2,6 @@
 /* Rule 5: the file, its owner, its mode and its name. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,31 +85,7 @@ static void taken_by_an_entry(struct test *t)
 	EXPECT(!strcmp(before, after), "it shows %s", after);
 }
 
-static void taken_by_the_cgroup(struct test *t)
-{
-	static const char * const own[] = {
-		"cgroup.procs", "cgroup.events", "cgroup.controllers", "cgroup.max.depth",
-	};
-	char before[256], after[256];
-	unsigned int i;
-
-	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
-	EXPECT_OK(make_dir(path("%s/child", t->cg)));
-	EXPECT_RET(-EEXIST, pin(obj_fd[VIEW_LINK], path("%s/child", t->cg)));
-	EXPECT_RET(-EEXIST, pin(obj_fd[VIEW_LINK], path("%s/tasks", t->v1)));
-	for (i = 0; i < ARRAY_SIZE(own); i++) {
-		const char *name = path("%s/%s", t->cg, own[i]);
-
-		read_text(name, before, sizeof(before));
-		EXPECT(pin(obj_fd[VIEW_LINK], name) == -EEXIST, "%s is not EEXIST", name);
-		EXPECT(write_text(name, "rm") != 0, "%s takes rm", name);
-		EXPECT(remove_file(name) == -EPERM, "%s can be unlinked", name);
-		read_text(name, after, sizeof(after));
-		EXPECT(!strcmp(before, after), "%s has changed", name);
-	}
-}
-
-/* The other way round: a controller finds the name of one of its files taken. */
+/* A controller finds the name of one of its files taken. */
 static void taken_before_the_controller(struct test *t)
 {
 	const char *child = path("%s/child", t->cg);
@@ -134,26 +109,12 @@ static void taken_before_the_controller(struct test *t)
 	EXPECT_RET(-EEXIST, pin(obj_fd[VIEW_LINK], entry));
 }
 
-static void long_names(struct test *t)
-{
-	char name[NAME_MAX + 2];
-
-	memset(name, 'n', sizeof(name));
-	name[NAME_MAX] = '\0';
-	expose(t, path("%s/%s", t->cg, name));
-	EXPECT(listed(t->cg, name), "a name of %d bytes is not listed whole", NAME_MAX);
-
-	name[NAME_MAX] = 'n';
-	name[NAME_MAX + 1] = '\0';
-	EXPECT_RET(-ENAMETOOLONG, pin(obj_fd[VIEW_LINK], path("%s/%s", t->cg, name)));
-}
-
 const struct test_case rule_5[] = {
-	{ "rule-5", "root's file has mode 0644, whatever the umask", owner_and_mode },
-	{ "rule-5", "chmod and chown are the owner's", change_mode_and_owner },
-	{ "rule-5", "the name of an entry is taken", taken_by_an_entry },
-	{ "rule-5", "the cgroup's own files stay what they are", taken_by_the_cgroup },
-	{ "rule-5", "a controller cannot take an entry's name", taken_before_the_controller },
-	{ "rule-5", "names up to NAME_MAX, and not longer", long_names },
+	{ "rule-5", "root's file has mode 0644, whatever the umask",
+	  owner_and_mode, SINCE_ENTRIES },
+	{ "rule-5", "chmod and chown are the owner's", change_mode_and_owner, SINCE_READING },
+	{ "rule-5", "the name of an entry is taken", taken_by_an_entry, SINCE_READING },
+	{ "rule-5", "a controller cannot take an entry's name",
+	  taken_before_the_controller, SINCE_READING },
 	{}
 };

@@ -90,10 +90,11 @@ static void twice(struct test *t)
 }
 
 const struct test_case rule_6[] = {
-	{ "rule-6", "rm without a newline removes, whatever the object", without_newline },
-	{ "rule-6", "rm with a newline removes, whatever the object", with_newline },
-	{ "rule-6", "rm removes the one entry and not its sibling", one_of_two },
-	{ "rule-6", "only the owner may remove", by_somebody },
-	{ "rule-6", "a removed entry cannot be removed again: ENODEV", twice },
+	{ "rule-6", "rm without a newline removes, whatever the object",
+	  without_newline, SINCE_RM },
+	{ "rule-6", "rm with a newline removes, whatever the object", with_newline, SINCE_RM },
+	{ "rule-6", "rm removes the one entry and not its sibling", one_of_two, SINCE_READING },
+	{ "rule-6", "only the owner may remove", by_somebody, SINCE_RM },
+	{ "rule-6", "a removed entry cannot be removed again: ENODEV", twice, SINCE_RM },
 	{}
 };

@@ -94,9 +94,11 @@ static void with_trees(struct test *t)
 }
 
 const struct test_case rule_8[] = {
-	{ "rule-8", "cgroups that come and go leave no memory behind", with_cgroups },
-	{ "rule-8", "entries that come and go leave no memory behind", with_rm },
-	{ "rule-8", "inherited entries leave no memory behind", with_inheritance },
-	{ "rule-8", "subtrees that come and go leave no memory behind", with_trees },
+	{ "rule-8", "cgroups that come and go leave no memory behind",
+	  with_cgroups, SINCE_ENTRIES },
+	{ "rule-8", "entries that come and go leave no memory behind", with_rm, SINCE_RM },
+	{ "rule-8", "inherited entries leave no memory behind", with_inheritance, SINCE_SUBTREE },
+	{ "rule-8", "subtrees that come and go leave no memory behind",
+	  with_trees, SINCE_SUBTREE },
 	{}
 };

@@ -238,7 +238,8 @@ static void with_subtrees(struct test *t)
 }
 
 const struct test_case rule_9[] = {
-	{ "rule-9", "all of it at once leaves nothing behind", with_entries },
-	{ "rule-9", "all of it at once with subtrees leaves nothing behind", with_subtrees },
+	{ "rule-9", "all of it at once leaves nothing behind", with_entries, SINCE_UPDATE },
+	{ "rule-9", "all of it at once with subtrees leaves nothing behind",
+	  with_subtrees, SINCE_SUBTREE },
 	{}
 };

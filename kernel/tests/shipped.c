@@ -192,8 +192,10 @@ static void tasks_are_counted(struct test *t)
 }
 
 const struct test_case shipped_views[] = {
-	{ "shipped-views", "memory statistics are exact at the moment of reading", memory_is_exact },
-	{ "shipped-views", "processor time is exact at the moment of reading", cpu_is_exact },
-	{ "shipped-views", "tasks are counted", tasks_are_counted },
+	{ "shipped-views", "memory statistics are exact at the moment of reading",
+	  memory_is_exact, 0 },
+	{ "shipped-views", "processor time is exact at the moment of reading",
+	  cpu_is_exact, 0 },
+	{ "shipped-views", "tasks are counted", tasks_are_counted, 0 },
 	{}
 };

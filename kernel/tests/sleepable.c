@@ -140,11 +140,17 @@ static void while_cgroups_go(struct test *t)
 }
 
 const struct test_case sleepable[] = {
-	{ "sleepable", "a view that flushes shows what the kernel counts", exact },
-	{ "sleepable", "what no view may do, or not without sleeping, is refused", refused },
-	{ "sleepable", "a view cannot wait for user space", cannot_wait_for_user },
-	{ "sleepable", "a view can flush its own cgroup only", only_its_own_cgroup },
-	{ "sleepable", "replaces a view that cannot sleep, and the other way round", replaces_another },
-	{ "sleepable", "readers that flush and rmdir do not wait for each other", while_cgroups_go },
+	{ "sleepable", "a view that flushes shows what the kernel counts",
+	  exact, SINCE_SLEEPABLE },
+	{ "sleepable", "what no view may do, or not without sleeping, is refused",
+	  refused, SINCE_SLEEPABLE },
+	{ "sleepable", "a view cannot wait for user space",
+	  cannot_wait_for_user, SINCE_SLEEPABLE },
+	{ "sleepable", "a view can flush its own cgroup only",
+	  only_its_own_cgroup, SINCE_SLEEPABLE },
+	{ "sleepable", "replaces a view that cannot sleep, and the other way round",
+	  replaces_another, SINCE_SLEEPABLE },
+	{ "sleepable", "readers that flush and rmdir do not wait for each other",
+	  while_cgroups_go, SINCE_SLEEPABLE },
 	{}
 };

@@ -134,33 +134,6 @@ static void removed_alone(struct test *t)
 	EXPECT(shows_itself(path("%s/a/d", t->cg)), "a new cgroup below does not have it");
 }
 
-static int unlink_it(void *entry)
-{
-	return remove_file(entry);
-}
-
-static int write_rm(void *entry)
-{
-	return write_text(entry, "rm");
-}
-
-static void removed_by_delegate(struct test *t)
-{
-	char root[128], own[128], other[128];
-
-	expose_tree(t);
-	snprintf(root, sizeof(root), "%s/view.x", t->cg);
-	snprintf(own, sizeof(own), "%s/a/view.x", t->cg);
-	snprintf(other, sizeof(other), "%s/c/view.x", t->cg);
-	EXPECT(chown(path("%s/a", t->cg), SOMEBODY, SOMEBODY) == 0, "chown");
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, unlink_it, root));
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, unlink_it, other));
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, write_rm, root));
-	EXPECT_RET(-EACCES, as_user(SOMEBODY, write_rm, own));
-	EXPECT_OK(as_user(SOMEBODY, unlink_it, own));
-	EXPECT(!exists(own) && exists(root) && exists(other), "not the one alone");
-}
-
 static void own_entry_stays(struct test *t)
 {
 	char text[64];
@@ -269,20 +242,23 @@ static void long_name(struct test *t)
 }
 
 const struct test_case subtree[] = {
-	{ "subtree", "every cgroup below has it and shows itself", all_below },
-	{ "subtree", "a new cgroup has it when mkdir returns", new_below },
-	{ "subtree", "no cgroup above or beside has it", not_beside },
-	{ "subtree", "works in a version 1 hierarchy", version_1 },
-	{ "subtree", "removing the root removes all that came of it", removed_with_root },
-	{ "subtree", "the unpin removes all", removed_with_pin },
-	{ "subtree", "it ends with its cgroup", removed_with_cgroup },
-	{ "subtree", "one below can be removed alone", removed_alone },
-	{ "subtree", "a delegate can remove it in its own directory alone", removed_by_delegate },
-	{ "subtree", "what has an entry of that name keeps it", own_entry_stays },
-	{ "subtree", "the nearest root serves a new cgroup", nearest_root },
-	{ "subtree", "owner and mode are those of the parent's file", owner_and_mode },
-	{ "subtree", "nobody exposes where he owns not all of the cgroups", no_more_power },
-	{ "subtree", "views in cgroups only, and no flag that is unknown", bad_calls },
-	{ "subtree", "a name of NAME_MAX bytes", long_name },
+	{ "subtree", "every cgroup below has it and shows itself", all_below, SINCE_SUBTREE },
+	{ "subtree", "a new cgroup has it when mkdir returns", new_below, SINCE_SUBTREE },
+	{ "subtree", "no cgroup above or beside has it", not_beside, SINCE_SUBTREE },
+	{ "subtree", "works in a version 1 hierarchy", version_1, SINCE_SUBTREE },
+	{ "subtree", "removing the root removes all that came of it",
+	  removed_with_root, SINCE_SUBTREE },
+	{ "subtree", "the unpin removes all", removed_with_pin, SINCE_SUBTREE },
+	{ "subtree", "it ends with its cgroup", removed_with_cgroup, SINCE_SUBTREE },
+	{ "subtree", "one below can be removed alone", removed_alone, SINCE_SUBTREE },
+	{ "subtree", "what has an entry of that name keeps it", own_entry_stays, SINCE_SUBTREE },
+	{ "subtree", "the nearest root serves a new cgroup", nearest_root, SINCE_SUBTREE },
+	{ "subtree", "owner and mode are those of the parent's file",
+	  owner_and_mode, SINCE_SUBTREE },
+	{ "subtree", "nobody exposes where he owns not all of the cgroups",
+	  no_more_power, SINCE_SUBTREE },
+	{ "subtree", "views in cgroups only, and no flag that is unknown",
+	  bad_calls, SINCE_SUBTREE },
+	{ "subtree", "a name of NAME_MAX bytes", long_name, SINCE_SUBTREE },
 	{}
 };

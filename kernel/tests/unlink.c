@@ -38,20 +38,6 @@ static void version_1(struct test *t)
 	EXPECT(!exists(entry), "it is still there");
 }
 
-/* Without the series all of these have always been refused. */
-static void nothing_else(struct test *t)
-{
-	const char *child = path("%s/child", t->cg);
-
-	EXPECT_OK(make_dir(child));
-	EXPECT_RET(-EPERM, remove_file(path("%s/cgroup.procs", t->cg)));
-	EXPECT_RET(-EPERM, remove_file(path("%s/tasks", t->v1)));
-	EXPECT_RET(-EPERM, remove_file("/sys/kernel/notes"));
-	EXPECT_RET(-EISDIR, remove_file(child));
-	EXPECT_RET(-ENOENT, remove_file(path("%s/none", t->cg)));
-	EXPECT(exists(path("%s/cgroup.procs", t->cg)), "cgroup.procs is gone");
-}
-
 static int unlink_it(void *entry)
 {
 	return remove_file(entry);
@@ -89,10 +75,10 @@ static void open_over_unlink(struct test *t)
 }
 
 const struct test_case unlink_cases[] = {
-	{ "unlink", "removes the entry, whatever the object", each_kind },
-	{ "unlink", "works in a version 1 hierarchy", version_1 },
-	{ "unlink", "everything else answers as before", nothing_else },
-	{ "unlink", "is the right of who may write the directory", by_the_owner_of_the_directory },
-	{ "unlink", "a file open over it reads ENODEV", open_over_unlink },
+	{ "unlink", "removes the entry, whatever the object", each_kind, SINCE_UNLINK },
+	{ "unlink", "works in a version 1 hierarchy", version_1, SINCE_UNLINK },
+	{ "unlink", "is the right of who may write the directory",
+	  by_the_owner_of_the_directory, SINCE_UNLINK },
+	{ "unlink", "a file open over it reads ENODEV", open_over_unlink, SINCE_UNLINK },
 	{}
 };

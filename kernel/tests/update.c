@@ -163,11 +163,15 @@ static void no_gap(struct test *t)
 }
 
 const struct test_case link_update[] = {
-	{ "link-update", "all files show the new program at once", all_files },
-	{ "link-update", "with BPF_F_REPLACE only if the program is as expected", only_if_unchanged },
-	{ "link-update", "only a view can replace a view", no_view },
-	{ "link-update", "a file that is open shows the new program", open_file_goes_on },
-	{ "link-update", "a reader inside the view keeps its program", over_a_reader },
-	{ "link-update", "readers see the old text or the new, and never an error", no_gap },
+	{ "link-update", "all files show the new program at once", all_files, SINCE_UPDATE },
+	{ "link-update", "with BPF_F_REPLACE only if the program is as expected",
+	  only_if_unchanged, SINCE_UPDATE },
+	{ "link-update", "only a view can replace a view", no_view, SINCE_UPDATE },
+	{ "link-update", "a file that is open shows the new program",
+	  open_file_goes_on, SINCE_UPDATE },
+	{ "link-update", "a reader inside the view keeps its program",
+	  over_a_reader, SINCE_UPDATE },
+	{ "link-update", "readers see the old text or the new, and never an error",
+	  no_gap, SINCE_UPDATE },
 	{}
 };

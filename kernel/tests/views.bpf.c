@@ -12,6 +12,14 @@ char _license[] SEC("license") = "GPL";
 
 struct seq_file;
 
+struct robust_list_head {
+	long futex_offset;
+} __attribute__((preserve_access_index));
+
+struct task_struct {
+	struct robust_list_head *robust_list;
+} __attribute__((preserve_access_index));
+
 struct kernfs_node {
 	__u64 id;
 } __attribute__((preserve_access_index));
@@ -70,6 +78,51 @@ int BPF_PROG(show_long, struct seq_file *seq, struct cgroup *cgroup)
 
 	for (line = 0; line < LONG_LINES; line++)
 		BPF_SEQ_PRINTF(seq, "line_%06d 0123456789abcdef\n", line);
+	return 0;
+}
+
+/* A megabyte, in lines of 64 bytes. */
+#define MEGABYTE_LINES	(1 << 14)
+
+static const char full_line[64] =
+	"0123456789 0123456789 0123456789 0123456789 0123456789 12345678\n";
+
+static long write_line(__u64 line, struct seq_file **seq)
+{
+	bpf_seq_write(*seq, full_line, sizeof(full_line));
+	return 0;
+}
+
+SEC("view/cgroup")
+int BPF_PROG(show_megabyte, struct seq_file *seq, struct cgroup *cgroup)
+{
+	bpf_loop(MEGABYTE_LINES, write_line, &seq, 0);
+	return 0;
+}
+
+static long count_odd(__u64 round, __u64 *odd)
+{
+	*odd += round & 1;
+	return 0;
+}
+
+SEC("view/cgroup")
+int BPF_PROG(long_loop, struct seq_file *seq, struct cgroup *cgroup)
+{
+	__u64 odd = 0;
+
+	bpf_loop(LONG_LOOP, count_odd, &odd, 0);
+	BPF_SEQ_PRINTF(seq, "%llu\n", odd);
+	return 0;
+}
+
+/* The reader says where this pointer points, with set_robust_list(2). */
+SEC("view/cgroup")
+int BPF_PROG(wild_pointer, struct seq_file *seq, struct cgroup *cgroup)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	BPF_SEQ_PRINTF(seq, "%ld\n", task->robust_list->futex_offset);
 	return 0;
 }
 
