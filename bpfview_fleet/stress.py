@@ -30,7 +30,7 @@ from .initramfs import build_initramfs
 SOURCES = direct_boot.ROOT / "kernel" / "stress"
 TESTS = direct_boot.ROOT / "kernel" / "tests"
 # What of the boot test is in the driver too.
-SHARED = ("files", "objects", "say", "memory", "mounts")
+SHARED = ("files", "objects", "say", "memory", "mounts", "option")
 MEMORY_MIB = 2048
 OPS = 1_000_000
 # A bound, not an expectation: what takes so long has gone wrong.

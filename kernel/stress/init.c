@@ -15,17 +15,15 @@
 
 #include "stress.h"
 #include "../tests/mounts.h"
+#include "../tests/option.h"
 
 #define KCSAN	"/sys/kernel/debug/kcsan"
 
 static unsigned long option(const char *name)
 {
-	char text[2048], *at;
+	const char *value = boot_option(name);
 
-	if (read_text("/proc/cmdline", text, sizeof(text)) < 0)
-		return 0;
-	at = strstr(text, path("stress.%s=", name));
-	return at ? strtoul(strchr(at, '=') + 1, NULL, 10) : 0;
+	return value ? strtoul(value, NULL, 10) : 0;
 }
 
 static int set_up(void)
@@ -97,7 +95,7 @@ static void run_random(void)
 		say("stress: lacks kmemleak");
 	if (write_text(KCSAN, "on"))
 		say("stress: lacks kcsan");
-	run_workers(option("seconds"));
+	run_workers(option("stress.seconds"));
 	write_text(KCSAN, "off");
 	report_counts();
 	tear_down();
@@ -118,9 +116,9 @@ static void run(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		abort();
-	shared->seed = option("seed");
-	shared->ops = option("ops");
-	rounds = option("rounds");
+	shared->seed = option("stress.seed");
+	shared->ops = option("stress.ops");
+	rounds = option("stress.rounds");
 	if (rounds)
 		run_rounds(rounds);
 	else
