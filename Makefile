@@ -28,8 +28,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-stress \
-	kernel-selftests views lab-up lab-down deps venv lock collection clean
+.PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
+	kernel-stress kernel-selftests views lab-up lab-down deps venv lock collection clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -75,6 +75,11 @@ kernel-test-%: venv
 	python -m bpfview_fleet.boottest --baseline $*
 
 # both baselines, unless one is named
+kernel-bisect: $(addprefix kernel-bisect-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## Build and boot a small kernel after each patch of the series [BASELINE]
+
+kernel-bisect-%: venv
+	python -m bpfview_fleet.bisect_series --baseline $*
+
 kernel-stress: $(addprefix kernel-stress-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## Random operations on the debug and KCSAN kernels, rounds on the plain one [BASELINE, OPS, ROUNDS, SEED]
 
 kernel-stress-%: venv

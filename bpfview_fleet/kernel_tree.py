@@ -88,8 +88,8 @@ class Tree:
 def unpacked(root: Path, source: Package, name: str) -> Iterator[Tree]:
     """Unpack a kernel source below the cache ``root``, for as long as the block runs.
 
-    Waits for another run that builds under this ``name``. The log of a build that failed stays in
-    the cache's folder of logs.
+    Waits for another run that builds under this ``name``. The log of the last run stays in the
+    cache's folder of logs.
     """
     kernel_make.require_tools()
     with cache.locked(root, "work", name):
@@ -110,4 +110,3 @@ def unpacked(root: Path, source: Package, name: str) -> Iterator[Tree]:
             yield Tree(work, make)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        log.unlink()

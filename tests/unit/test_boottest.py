@@ -1,134 +1,77 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Judging a boot test: a log must not pass for the lack of anything that should be in it."""
+"""The boot test: which kernels it takes, and what each of them must prove."""
 
 from pathlib import Path
 
 import pytest
 
-from bpfview_fleet import boottest, direct_boot
-from bpfview_fleet.boottest import Result, judge, main, read_log
+from bpfview_fleet import boottest, direct_boot, tiny_kernels
+from bpfview_fleet.accel import Acceleration
+from bpfview_fleet.boottest import COMPLETE, TINY, Boot, judge, main, run, summary
+from bpfview_fleet.ktap import Report, Result
 
-RULES = "".join(
-    f"[    1.{number:06}] ok {number} {rule}: it holds\n"
-    for number, rule in enumerate(boottest.REQUIRED, 1)
-)
-COUNT = len(boottest.REQUIRED)
-SKIPPED, LAST = COUNT + 1, COUNT + 2
-GOOD = f"""\
-[    0.000000] Linux version 6.1.192-bpfview-0123456789ab
-[    1.000000] KTAP version 1
-{RULES}\
-[    1.200000] ok {SKIPPED} rule-3: a security module is asked, and obeyed # SKIP no BPF LSM: -22
-[    1.300000] ok {LAST} rule-7: rmdir takes the entries with it
-[    1.400000] 1..{LAST}
-[    1.400000] # end of tests, 0 failed
-[    1.500000] reboot: Restarting system
+RULES = {rule for boot in (COMPLETE, *TINY) for rule in boot.proves}
+LOG = """\
+[    1.0] KTAP version 1
+[    1.1] ok 1 rule-10: it holds
+[    1.2] 1..1
+[    1.2] # end of tests, 0 failed
 """
 
 
-def test_a_good_log_passes() -> None:
-    report = read_log(GOOD)
+def test_all_rules_and_extensions_are_asked_for() -> None:
+    assert {f"rule-{number}" for number in range(1, 11)} <= RULES
+    assert {"security", "unlink", "link-update", "sleepable", "subtree"} <= RULES
+
+
+def test_each_tiny_kernel_runs_tests_of_its_own() -> None:
+    assert [boot.name for boot in TINY] == [tiny.name for tiny in tiny_kernels.TINY_KERNELS]
+    table = (boottest.SOURCES / "init.c").read_text("utf-8")
+    for boot in TINY:
+        assert f'{{ "{boot.name}", ' in table
+        assert boot.words == (f"boottest.kernel={boot.name}",)
+        assert boot.proves
+
+
+def test_the_command_line_says_which_kernel_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+
+    def fake_boot(_kernel: Path, _initrd: Path, log: Path, *_: object, command_line: str) -> None:
+        said.append(command_line)
+        log.write_text(LOG, encoding="utf-8")
+
+    monkeypatch.setattr(direct_boot, "boot", fake_boot)
+    monkeypatch.setattr(boottest, "detect", lambda _: Acceleration("tcg", "test"))
+    boot = Boot("small", ("rule-10",), ("boottest.kernel=small",))
+    report = run(boot, tmp_path / "bzImage", tmp_path / "initrd")
     assert report.passed
-    assert report.problems == []
-    assert report.results[COUNT] == Result(
-        SKIPPED, "rule-3: a security module is asked, and obeyed", "skipped", "no BPF LSM: -22"
-    )
-    assert report.summary() == f"{COUNT + 1} passed, 0 failed, 1 skipped"
+    assert said == [f"{direct_boot.COMMAND_LINE} boottest.kernel=small"]
+    assert not run(Boot("small", ("rule-1",)), tmp_path / "k", tmp_path / "initrd").passed
 
 
-@pytest.mark.parametrize("rule", boottest.REQUIRED)
-def test_a_rule_that_was_only_skipped_is_not_proved(rule: str) -> None:
-    log = GOOD.replace(f"{rule}: it holds", f"{rule}: it holds # SKIP not here")
-    # The last test is of rule-7 too.
-    report = read_log(log.replace("rule-7: rmdir", "rule-1: rmdir" if rule != "rule-1" else "x-y:"))
-    assert not report.passed
-    assert f"no test passed for {rule}" in report.problems
-
-
-def test_rules_without_a_test_are_named_together() -> None:
-    report = read_log(GOOD.replace(" rule-2: ", " rule-1: ").replace(" rule-4: ", " rule-1: "))
-    assert not report.passed
-    assert report.problems == ["no test passed for rule-2, rule-4"]
-
-
-@pytest.mark.parametrize("name", ["rule-8", "rule-12", "link-update", "unlink"])
-def test_tests_of_more_than_the_required_rules_may_come_beside_them(name: str) -> None:
-    assert read_log(GOOD.replace("rule-7: rmdir", f"{name}: rmdir")).passed
-
-
-def test_a_failed_test_fails_and_says_why() -> None:
-    log = GOOD.replace(f"ok {LAST} rule-7", f"not ok {LAST} rule-7").replace(
-        f"[    1.400000] 1..{LAST}", f"[    1.3] # rule7.c:12: still there\n[    1.4] 1..{LAST}"
-    )
-    report = read_log(log)
-    assert not report.passed
-    assert report.problems == []
-    assert report.results[-1].outcome == "failed"
-    assert report.results[-1].reason == "rule7.c:12: still there"
-    assert f"not ok {LAST} rule-7: rmdir" in str(report.results[-1])
-    assert report.summary() == f"{COUNT} passed, 1 failed, 1 skipped"
-
-
-@pytest.mark.parametrize("log", ["", "\n", "  \r\n\n"])
-def test_an_empty_log_fails(log: str) -> None:
-    report = read_log(log)
-    assert not report.passed
-    assert "empty" in report.problems[0]
-
-
-@pytest.mark.parametrize(
-    ("was", "now", "problem"),
-    [
-        ("[    1.400000] # end of tests, 0 failed\n", "", "did not run to their end"),
-        (f"[    1.400000] 1..{LAST}\n", "", f"None tests were announced and {LAST} reported"),
-        (f"1..{LAST}", "1..99", f"99 tests were announced and {LAST} reported"),
-        (f"ok {SKIPPED} rule-3", "ok 99 rule-3", "not numbered"),
-        (f"ok {LAST} rule-7: ", f"ok {LAST} ", f"test {LAST} names no rule"),
-        (f"ok {LAST} rule-7: ", f"ok {LAST} Rule 7: ", f"test {LAST} names no rule"),
-        ("KTAP version 1", "Bail out! the tests cannot start", "Bail out!"),
-        ("KTAP version 1", "WARNING: CPU: 0 PID: 1 at a.c:1", "the kernel says: WARNING"),
-        ("reboot: Restarting system", "BUG: KASAN: use-after-free in a", "the kernel says: BUG"),
-        ("reboot: Restarting", "Kernel panic - not syncing: a", "the kernel says: Kernel panic"),
-    ],
-)
-def test_what_keeps_a_log_from_being_believed(was: str, now: str, problem: str) -> None:
-    assert was in GOOD
-    report = read_log(GOOD.replace(was, now))
-    assert not report.passed
-    assert any(problem in said for said in report.problems), report.problems
-
-
-def test_a_log_without_tests_fails() -> None:
-    report = read_log("[    1.0] KTAP version 1\n[    1.0] 1..0\n[    1.0] # end of tests\n")
-    assert not report.passed
-    assert "no test ran" in report.problems
-
-
-def test_only_skipped_tests_do_not_pass() -> None:
-    log = "KTAP version 1\nok 1 rule-1: a # SKIP\n1..1\n# end of tests, 0 failed\n"
-    report = read_log(log)
-    assert report.problems == [f"no test passed for {', '.join(boottest.REQUIRED)}"]
-    assert not report.passed
-
-
-def test_why_the_tests_could_not_start_is_shown() -> None:
-    log = "[ 1.0] KTAP version 1\n[ 1.0] # this kernel has no views\n[ 1.0] Bail out! a\n"
-    assert "this kernel has no views" in read_log(log).problems
+def test_the_summary_is_about_all_boots() -> None:
+    passed = Result(1, "rule-1: a", "passed")
+    one = Report(results=[passed, Result(2, "rule-1: b", "skipped")])
+    other = Report(results=[passed, Result(2, "rule-2: b", "failed")], problems=["a"])
+    assert summary([one, other]) == "2 passed, 1 failed, 1 skipped, 1 problem"
+    assert one.results == [passed, Result(2, "rule-1: b", "skipped")]
 
 
 def test_a_log_that_cannot_be_read_fails(tmp_path: Path) -> None:
-    report = judge(tmp_path / "none", None)
+    report = judge(tmp_path / "none", None, ())
     assert not report.passed
     assert "cannot be read" in report.problems[0]
 
 
 def test_trouble_with_the_machine_fails_a_good_log(tmp_path: Path) -> None:
     log = tmp_path / "console.log"
-    log.write_text(GOOD, encoding="utf-8")
-    assert judge(log, None).passed
-    report = judge(log, "the machine did not switch itself off within 5 s")
+    log.write_text(LOG, encoding="utf-8")
+    assert judge(log, None, ("rule-10",)).passed
+    report = judge(log, "the machine did not switch itself off within 5 s", ("rule-10",))
     assert not report.passed
-    assert report.summary() == f"{COUNT + 1} passed, 0 failed, 1 skipped, 1 problem"
+    assert report.summary() == "1 passed, 0 failed, 1 problem"
 
 
 def test_without_a_kernel_it_says_how_to_get_one(
