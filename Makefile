@@ -13,6 +13,10 @@ PATCHES ?= all
 OPS ?= 1000000
 ROUNDS ?= 100000
 SEED ?=
+# of kernel-rebase: a version or a file instead of apt's candidate; then continue, and export
+VERSION ?=
+SOURCE ?=
+STEP ?=
 INVENTORY ?= build/lab/demo/inventory.yml
 
 VENV := .venv
@@ -29,7 +33,7 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
-	kernel-stress kernel-selftests views lab-up lab-down deps venv lock collection clean
+	kernel-stress kernel-selftests kernel-rebase views lab-up lab-down deps venv lock collection clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -96,6 +100,10 @@ kernel-selftests-%: venv
 	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=0
 	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=all
 	python -m bpfview_fleet.selftests --baseline $*
+
+kernel-rebase: venv ## Whether the series fits a newer source; a tree to mend where not [BASELINE, VERSION, SOURCE, STEP]
+	python -m bpfview_fleet.kernel_rebase --baseline $(BASELINE) $(if $(STEP),--$(STEP)) \
+		$(if $(VERSION),--version $(VERSION)) $(if $(SOURCE),--source $(SOURCE))
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all

@@ -108,14 +108,19 @@ def parse_rejects(text: str) -> list[Reject]:
     return found
 
 
-def apply_patch(patch: Patch, tree: Path) -> str:
-    """Apply one patch to ``tree`` and return patch's output.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a patch: patch's output, and what in it speaks against an exact fit."""
 
-    Raises BpfviewError naming patch, file and hunk if a hunk fails, or fits only at another line
-    or with other context than the patch says.
-    """
+    text: str
+    rejects: tuple[Reject, ...]
+    failed: bool
+
+
+def try_patch(patch: Patch, tree: Path, *options: str) -> Outcome:
+    """Apply as much of a patch to ``tree`` as fits, with further options of patch."""
     done = subprocess.run(
-        ["patch", "-p1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch",
+        ["patch", "-p1", "--forward", "--batch", "--no-backup-if-mismatch", *options,
          "--input", str(patch.path.absolute())],
         cwd=tree,
         env=plain_environment(),
@@ -126,11 +131,21 @@ def apply_patch(patch: Patch, tree: Path) -> str:
         errors="replace",
         check=False,
     )  # fmt: skip
-    rejects = parse_rejects(done.stdout)
-    if done.returncode or rejects:
-        words = "; ".join(str(item) for item in rejects) or done.stdout.strip()[-400:]
+    return Outcome(done.stdout, tuple(parse_rejects(done.stdout)), done.returncode != 0)
+
+
+def apply_patch(patch: Patch, tree: Path) -> str:
+    """Apply one patch to ``tree`` and return patch's output.
+
+    Raises BpfviewError naming patch, file and hunk if a hunk fails, or fits only at another line
+    or with other context than the patch says.
+    """
+    outcome = try_patch(patch, tree, "--fuzz=0")
+    if outcome.failed or outcome.rejects:
+        words = "; ".join(str(item) for item in outcome.rejects) or outcome.text.strip()[-400:]
         raise BpfviewError(
             f"the patch {patch.name} does not apply exactly: {words}",
-            "Port the patch to this source version, or pin the version it was made for",
+            "Port the patch to this source version, or pin the version it was made for: "
+            "`make kernel-rebase` helps with the first",
         )
-    return done.stdout
+    return outcome.text
