@@ -33,7 +33,8 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
-	kernel-stress kernel-selftests kernel-rebase views lab-up lab-down deps venv lock collection clean
+	kernel-stress kernel-selftests kernel-rebase views bench lab-up lab-down deps venv lock collection \
+	clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -104,6 +105,14 @@ kernel-selftests-%: venv
 kernel-rebase: venv ## Whether the series fits a newer source; a tree to mend where not [BASELINE, VERSION, SOURCE, STEP]
 	python -m bpfview_fleet.kernel_rebase --baseline $(BASELINE) $(if $(STEP),--$(STEP)) \
 		$(if $(VERSION),--version $(VERSION)) $(if $(SOURCE),--source $(SOURCE))
+
+bench: $(addprefix bench-kernels-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## What views cost, as ratios: writes docs/bench.md; prints that of one BASELINE
+	python -m bpfview_fleet.bench $(patsubst bench-kernels-%,--baseline %,$^) \
+		$(if $(filter file,$(origin BASELINE)),--page docs/bench.md)
+
+bench-kernels-%: venv
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT= PATCHES=0
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT= PATCHES=all
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From times to ratios, and whether a ratio is what it is to be.
+
+No figure is a time: all of them compare what the same machine did at about the same moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from .bench_log import Boot
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A median and how far the values around it reach."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of_rounds(cls, values: Sequence[float]) -> Ratio:
+        """The spread leaves out a tenth on either side: rounds in which others had the machine."""
+        tenths = quantiles(values, n=10, method="inclusive")
+        return cls(median(values), tenths[0], tenths[-1])
+
+    @classmethod
+    def of_boots(cls, values: Sequence[float]) -> Ratio:
+        """There are few boots, so the spread is all of them."""
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a ratio is to be, in words, and whether one is so."""
+
+    words: str
+    met: Callable[[Ratio], bool]
+
+
+def at_most(limit: float) -> Aim:
+    """The median is no more than this."""
+    return Aim(f"≤ {limit:g}", lambda ratio: ratio.middle <= limit)
+
+
+def at_least(limit: float) -> Aim:
+    """The median is no less than this."""
+    return Aim(f"≥ {limit:g}", lambda ratio: ratio.middle >= limit)
+
+
+def not_measurable() -> Aim:
+    """Nothing is added: one is within the spread, or above it."""
+    return Aim("1, within the spread", lambda ratio: ratio.low <= 1)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: what is compared, what came out, and the aim if there is one."""
+
+    what: str
+    ratio: Ratio
+    aim: Aim | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether there is an aim that the figure does not reach."""
+        return self.aim is not None and not self.aim.met(self.ratio)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The boots of one run on one baseline. Of the last two, each has one next to the other."""
+
+    reads: Boot
+    many: Boot
+    patched: Sequence[Boot]
+    stock: Sequence[Boot]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures that belong together."""
+
+    title: str
+    figures: Sequence[Figure]
+
+
+def all_groups(run: Run) -> list[Group]:
+    """Every figure of a run. Raises BpfviewError if the machines did not tell enough."""
+    return [
+        Group("Reading a view of ten keys", _reads(run.reads)),
+        Group("While `cgroup_mutex` is held by somebody else", _held(run.reads)),
+        Group("Making and removing a cgroup", _dirs(run)),
+        Group("Exposing in 10,000 cgroups", _many(run.many)),
+    ]
+
+
+def _by_round(boot: Boot, one: str, other: str) -> Ratio:
+    pairs = zip(boot.series(one), boot.series(other), strict=True)
+    return Ratio.of_rounds([first / second for first, second in pairs])
+
+
+def _reads(boot: Boot) -> list[Figure]:
+    def row(what: str, one: str, other: str, aim: Aim | None = None) -> Figure:
+        return Figure(what, _by_round(boot, one, other), aim)
+
+    return [
+        row("`pread` of the view / of `pids.current`", "idle.view", "idle.floor", at_most(3)),
+        row("reading and parsing the six native files with these keys / the view",
+            "idle.native", "idle.parsed-view", at_least(5)),
+        row("`pread` of the view / open, read, close of a pinned iterator with the same text",
+            "idle.view", "idle.iterator", at_most(1)),
+        row("open, read, close of the view / of that iterator",
+            "idle.opened-view", "idle.iterator", at_most(1)),
+        row("sleepable / not sleepable", "idle.sleepable-view", "idle.view"),
+        row("sleepable and flushed / neither, in a quiet cgroup", "idle.flushed-view", "idle.view"),
+        row("the same while another processor charges memory", "busy.flushed-view", "busy.view"),
+        row("the native files / the flushed view, both parsed, in a quiet cgroup",
+            "idle.native", "idle.parsed-flushed-view", at_least(5)),
+        row("the same while another processor charges memory",
+            "busy.native", "busy.parsed-flushed-view", at_least(5)),
+        row("`pread` of `view.memory` as shipped, all its keys, flushed / of `pids.current`",
+            "idle.shipped-view", "idle.floor"),
+    ]  # fmt: skip
+
+
+def _held(boot: Boot) -> list[Figure]:
+    def fact(name: str) -> float:
+        return boot.fact(f"held.{name}")[0]
+
+    def share(value: float) -> Ratio:
+        return Ratio.of_boots([value])
+
+    # Who waits for the mutex from before the reads until after them shows that it was held.
+    views = fact("reads-ended") / fact("reads") if fact("mkdir-waited") else 0
+    return [
+        Figure("reads of views, flushed or not, that came back meanwhile / all of them",
+               share(views), at_least(1)),
+        Figure("reads of a pinned iterator that came back / all of them",
+               share(1 - fact("iterator-waited"))),
+    ]  # fmt: skip
+
+
+def _by_boot(boots: Sequence[Boot], ratio: Callable[[Boot], float]) -> Ratio:
+    return Ratio.of_boots([ratio(boot) for boot in boots])
+
+
+def _added(boot: Boot, one: str, other: str) -> float:
+    """What one takes longer than the other, round by round."""
+    pairs = zip(boot.series(one), boot.series(other), strict=True)
+    return median(first - second for first, second in pairs)
+
+
+def _native_file(boot: Boot) -> float:
+    """A controller's files apart from the controller: it is there in both kinds of cgroup."""
+    files = boot.fact("files.visible")[0] - boot.fact("files.hidden")[0]
+    return _added(boot, "dirs.visible", "dirs.hidden") / files
+
+
+def _bare(boot: Boot) -> float:
+    """Boots are compared by what the series does not touch."""
+    return median(boot.series("dirs.bare")) / median(boot.series("dirs.tmpfs"))
+
+
+def _dirs(run: Run) -> list[Figure]:
+    def added_per_file(name: str, views: int) -> Ratio:
+        return _by_boot(
+            run.patched,
+            lambda boot: _added(boot, f"dirs.{name}", "dirs.bare") / views / _native_file(boot),
+        )
+
+    def times(name: str, other: str) -> Ratio:
+        return _by_boot(
+            run.patched,
+            lambda boot: median(boot.series(f"dirs.{name}")) / median(boot.series(f"dirs.{other}")),
+        )
+
+    patched, stock = [_bare(boot) for boot in run.patched], [_bare(boot) for boot in run.stock]
+    return [
+        Figure("no view: patched kernel / stock kernel",
+               Ratio.of_boots([one / other for one in patched for other in stock]),
+               not_measurable()),
+        Figure("no view: stock kernel / stock kernel, one boot and the next",
+               Ratio.of_boots([one / other for one in stock for other in stock
+                               if one is not other])),
+        Figure("what one subtree view adds / what one native file adds",
+               added_per_file("one-view", 1), at_most(1)),
+        Figure("what each of ten subtree views adds / what one native file adds",
+               added_per_file("ten-views", 10), at_most(1)),
+        Figure("with one view / without", times("one-view", "bare")),
+        Figure("with ten views / without", times("ten-views", "bare")),
+        Figure("with the memory controller's files / without them", times("visible", "hidden")),
+    ]  # fmt: skip
+
+
+def _many(boot: Boot) -> list[Figure]:
+    def by_round(what: str, one: str, other: str) -> Figure:
+        pairs = zip(boot.series(one), boot.series(other), strict=True)
+        return Figure(what, Ratio.of_boots([first / second for first, second in pairs]))
+
+    def memory(what: str, one: str) -> Figure:
+        pairs = zip(boot.fact(f"{one}.bytes"), boot.fact("native.bytes"), strict=True)
+        return Figure(what, Ratio.of_boots([first / second for first, second in pairs]))
+
+    return [
+        by_round("one by one, each entry / `mkdir` of a cgroup", "each.make", "cgroups.make"),
+        by_round("by subtree, each entry / `mkdir` of a cgroup", "subtree.make", "cgroups.make"),
+        by_round("by subtree, each entry / making one native file", "subtree.make", "native.make"),
+        by_round("removing one by one, each entry / `rmdir` of a cgroup",
+                 "each.remove", "cgroups.remove"),
+        by_round("removing the subtree, each entry / removing one native file",
+                 "subtree.remove", "native.remove"),
+        memory("memory of an entry made one by one / of a native file", "each"),
+        memory("memory of an entry made by subtree / of a native file", "subtree"),
+    ]  # fmt: skip
