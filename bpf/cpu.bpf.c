@@ -256,7 +256,7 @@ VIEW_CGROUP_FLUSHED(cpu, seq, cgrp)
 	struct wait_sum sum = {};
 	bool root = view_is_root(cgrp);
 	struct task_group *group;
-	__u64 quota;
+	__u64 quota, period;
 
 	if (root)
 		bpf_loop(MAX_CPUS, add_cpu_times, &times, 0);
@@ -274,8 +274,8 @@ VIEW_CGROUP_FLUSHED(cpu, seq, cgrp)
 				VIEW_NO_LIMIT(seq, "cpu_quota_usec");
 			else
 				VIEW_LINE(seq, "cpu_quota_usec", quota / NSEC_PER_USEC);
-			VIEW_LINE(seq, "cpu_period_usec",
-				  (__u64)BPF_CORE_READ(group, cfs_bandwidth.period) / NSEC_PER_USEC);
+			period = BPF_CORE_READ(group, cfs_bandwidth.period);
+			VIEW_LINE(seq, "cpu_period_usec", period / NSEC_PER_USEC);
 		}
 		VIEW_LINE(seq, "cpu_periods_total",
 			  BPF_CORE_READ(group, cfs_bandwidth.nr_periods));

@@ -65,9 +65,11 @@ class Kernel:
         With ``below`` in every cgroup below as well, also those to come.
         """
         flags = subtree_flag(self._host) if below else 0
+        if flags is None:
+            raise OSError(errno.EOPNOTSUPP, "the kernel knows no subtrees", path)
         descriptor = bpf_call.get(str(self._pin_in(folder, VIEW_PIN)))
         try:
-            bpf_call.pin(descriptor, str(self._host.path(f"{ROOT}/{path}")), flags or 0)
+            bpf_call.pin(descriptor, str(self._host.path(f"{ROOT}/{path}")), flags)
         finally:
             os.close(descriptor)
 
