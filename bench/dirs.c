@@ -7,7 +7,7 @@
 #include "files.h"
 #include "objects.h"
 
-#define ROUNDS		700
+#define ROUNDS		500
 #define MANY_VIEWS	10
 
 #define BARE		CGROUP2 "/bare"

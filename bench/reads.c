@@ -17,7 +17,7 @@
 #include "objects.h"
 #include "variants.h"
 
-#define ROUNDS		200
+#define ROUNDS		60
 #define TRIES		20
 #define MIB		1048576UL
 #define PARENT		CGROUP2 "/reads"

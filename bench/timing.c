@@ -46,17 +46,23 @@ static int repeat(const struct subject *subject, struct sample *sample)
 	return err;
 }
 
-/* How often it has to be done to take as long as a slice; warms up, too. */
+/*
+ * How often it has to be done to take as long as a slice; warms up, too. Once is
+ * not enough to say so: it may have been cold, or kept waiting.
+ */
 static int calibrate(const struct subject *subject, long *ops)
 {
 	struct sample sample = { .ops = 1 };
-	int err;
+	int err = 0, long_enough = 0;
 
-	for (;;) {
+	while (!err && long_enough < 3 && sample.ops < MAX_OPS) {
 		err = repeat(subject, &sample);
-		if (err || sample.nsec >= SLICE_NSEC / 2 || sample.ops >= MAX_OPS)
-			break;
-		sample.ops *= 2;
+		if (sample.nsec >= SLICE_NSEC / 2) {
+			long_enough++;
+		} else {
+			long_enough = 0;
+			sample.ops *= 2;
+		}
 	}
 	*ops = sample.ops;
 	return err;

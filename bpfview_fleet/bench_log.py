@@ -27,9 +27,13 @@ class Boot:
         """The times of a subject. Raises BpfviewError if it has none."""
         return self.times.get(name) or _lacks(name)
 
-    def fact(self, name: str) -> list[float]:
+    def facts_of(self, name: str) -> list[float]:
         """All that was said of a fact. Raises BpfviewError if nothing was."""
         return [float(value) for value in self.facts.get(name) or _lacks(name)]
+
+    def fact(self, name: str) -> float:
+        """The first thing that was said of it. Raises BpfviewError if nothing was."""
+        return self.facts_of(name)[0]
 
 
 def _lacks(name: str) -> list[float]:

@@ -14,18 +14,19 @@ _HEAD = """\
 
 Written by `make bench`; the next run writes it anew.
 
-Every figure is a ratio of two things that one machine did in one run, in short rounds, one right
-after the other: the median, and in brackets how far it spreads. Among rounds a tenth on either side
-is left out of the spread, among boots none is. The machine boots directly with nothing but the
-bench. The patched and the stock kernel take turns, and each of these boots is measured by what
-`mkdir` and `rmdir` take on tmpfs in it. A figure with an aim says whether it is met.
+Every figure is a ratio of two things that one machine did in one run, in short rounds and one right
+after the other. Shown are the median of several boots (of rounds, for the 10,000 cgroups), each the
+median of its rounds, and in brackets the least and the greatest. The machine boots directly with
+nothing but the bench. The patched and the stock kernel take turns, and each of these boots is
+measured by what `mkdir` and `rmdir` take on tmpfs in it. A figure with an aim says whether it is met.
 """
 
 _TCG = """\
 
 **Software emulation distorts.** Under TCG what a processor does in one step, such as copying a
-string or dividing, takes many, and waiting for memory takes none. The ratios tell where the time
-goes and whether a change helped; a host with a processor of its own will see others.
+string or dividing, takes many, and waiting for memory takes none. Where a function lies in memory
+makes a difference from boot to boot. The ratios tell where the time goes and whether a change
+helped; a host with a processor of its own will see others.
 """
 
 _TAIL = """\

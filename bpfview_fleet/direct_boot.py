@@ -83,13 +83,14 @@ def boot(  # noqa: PLR0913  # a machine has that many parts
     command_line: str = COMMAND_LINE,
     memory_mib: int = MEMORY_MIB,
     drives: Sequence[Path] = (),
+    cpu: str = "max",
 ) -> str | None:
     """Boot until QEMU ends. Returns what was wrong with that, or None; the console is in ``log``.
 
     ``timeout`` is in seconds. ``drives`` are raw images, /dev/vda and on.
     """
     command = [tool(QEMU), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-               "-machine", "q35", *acceleration.args(), "-cpu", "max", "-smp", "2",
+               "-machine", "q35", *acceleration.args(), "-cpu", cpu, "-smp", "2",
                "-m", str(memory_mib), "-serial", f"file:{log}",
                "-kernel", str(kernel), "-initrd", str(initrd),
                "-append", command_line]  # fmt: skip
