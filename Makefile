@@ -33,7 +33,7 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
-	kernel-stress kernel-selftests kernel-rebase views bench lab-up lab-down deps venv lock collection \
+	kernel-stress kernel-selftests kernel-reproduce kernel-rebase views bench lab-up lab-down deps venv lock collection \
 	clean
 
 help: ## Show this list
@@ -101,6 +101,10 @@ kernel-selftests-%: venv
 	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=0
 	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=selftests PATCHES=all
 	python -m bpfview_fleet.selftests --baseline $*
+
+kernel-reproduce: kernel ## Build the kernel again, elsewhere and otherwise, and compare bit by bit [BASELINE, CONFIG, FRAGMENT, PATCHES]
+	python -m bpfview_fleet.kernel_reproduce --baseline $(BASELINE) --config $(CONFIG) --patches $(PATCHES) \
+		$(if $(FRAGMENT),--fragment kernel/config/$(FRAGMENT).config)
 
 kernel-rebase: venv ## Whether the series fits a newer source; a tree to mend where not [BASELINE, VERSION, SOURCE, STEP]
 	python -m bpfview_fleet.kernel_rebase --baseline $(BASELINE) $(if $(STEP),--$(STEP)) \
