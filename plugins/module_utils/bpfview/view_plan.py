@@ -152,7 +152,7 @@ class _ViewPlan:
         self._generations = observed.generations.get(view.name, set())
         # a cgroup comes before those in it
         cgroups = observed.cgroups.get(view.name, ())
-        self._targets = [entry_path(cgroup, view.entry) for cgroup in cgroups]
+        self._targets = dict.fromkeys(entry_path(cgroup, view.entry) for cgroup in cgroups)
         self._roots = {entry_path(c, view.entry) for c in observed.roots.get(view.name, ())}
         # every entry of ours that is there, but for those that came of one
         self._made = {
