@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@ struct key {
 	size_t len;
 };
 
+/* With the blank that ends it. */
 #define KEY(text)	{ text " ", sizeof(text) }
 
 static const struct key view_keys[NR_KEYS] = {
@@ -48,24 +48,45 @@ static const struct {
 
 static unsigned long long parse_value(const char *text)
 {
-	return isdigit(*text) ? strtoull(text, NULL, 10) : NO_LIMIT;
+	unsigned long long value = 0;
+
+	if (*text < '0' || *text > '9')
+		return NO_LIMIT;
+	for (; *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (*text - '0');
+	return value;
 }
 
-/* The keys come in this order. Goes no further than the last of them. */
+static const char *next_line(const char *text)
+{
+	while (*text && *text != '\n')
+		text++;
+	return *text ? text + 1 : text;
+}
+
+static bool begins_with(const char *text, const struct key *key)
+{
+	size_t i = 0;
+
+	while (i < key->len && text[i] == key->name[i])
+		i++;
+	return i == key->len;
+}
+
+/*
+ * The keys come in this order. Goes no further than the last of them, and calls
+ * nothing, so that reading is what is measured.
+ */
 static int parse_lines(const char *text, const struct key *keys, int nr,
 		       unsigned long long *values)
 {
 	int found = 0;
 
-	while (found < nr && *text) {
-		if (!strncmp(text, keys[found].name, keys[found].len)) {
+	for (; found < nr && *text; text = next_line(text)) {
+		if (begins_with(text, &keys[found])) {
 			values[found] = parse_value(text + keys[found].len);
 			found++;
 		}
-		text = strchr(text, '\n');
-		if (!text)
-			break;
-		text++;
 	}
 	return found == nr ? 0 : -ENODATA;
 }

@@ -20,6 +20,7 @@
 #define ROUNDS		60
 #define TRIES		20
 #define MIB		1048576UL
+#define RESIDENT	(8 * MIB)
 #define PARENT		CGROUP2 "/reads"
 #define CGROUP		PARENT "/a"
 #define ITERATOR	BPFFS "/iterator"
@@ -81,27 +82,36 @@ static const struct subject subjects[] = {
 #define NR_VIEWS	4
 #define THE_ITERATOR	(&subjects[ARRAY_SIZE(subjects) - 1])
 
-/* A cgroup has something to show: memory, limits. */
+static int enter(const char *cgroup)
+{
+	return write_text(path("%s/cgroup.procs", cgroup), "0");
+}
+
+/* Memory that is there at once. */
+static void *get_memory(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+}
+
+/* So that the cgroup has something to show. */
 static int stay_in(void *cgroup)
 {
-	char *memory = malloc(8 * MIB);
-	int err = memory ? write_text(path("%s/cgroup.procs", (char *)cgroup), "0") : -ENOMEM;
+	int err = enter(cgroup);
 
-	if (err)
-		return err;
-	memset(memory, 1, 8 * MIB);
+	if (err || get_memory(RESIDENT) == MAP_FAILED)
+		return err ?: -ENOMEM;
 	for (;;)
 		pause();
 }
 
 static int charge_in(void *cgroup)
 {
-	int err = write_text(path("%s/cgroup.procs", (char *)cgroup), "0");
+	int err = enter(cgroup);
 	void *memory;
 
 	while (!err) {
-		memory = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		memory = get_memory(MIB);
 		err = memory == MAP_FAILED ? -errno : munmap(memory, MIB);
 	}
 	return err;
@@ -168,7 +178,8 @@ static int check_values(void)
 		      read_native(&native, files);
 		if (err)
 			return err;
-		if (!memcmp(view, files, sizeof(view)))
+		/* Not before the cgroup has what it is to show. */
+		if (view[0] >= RESIDENT && !memcmp(view, files, sizeof(view)))
 			return 0;
 		usleep(100000);
 	}

@@ -18,7 +18,8 @@ Every figure is a ratio of two things that one machine did in one run, in short 
 after the other. Shown are the median of several boots (of rounds, for the 10,000 cgroups), each the
 median of its rounds, and in brackets the least and the greatest. The machine boots directly with
 nothing but the bench. The patched and the stock kernel take turns, and each of these boots is
-measured by what `mkdir` and `rmdir` take on tmpfs in it. A figure with an aim says whether it is met.
+measured by what `mkdir` and `rmdir` take on tmpfs in it. A figure with an aim says whether it is
+met.
 """
 
 _TCG = """\
