@@ -32,23 +32,31 @@ void tell_fact(const char *when, const char *name, long long value)
 	say("fact %s.%s %lld", when, name, value);
 }
 
-static int repeat(const struct subject *subject, struct sample *sample)
+static int repeat(const struct subject *subject, long times)
 {
-	unsigned long long begin = now_nsec();
-	long left = sample->ops;
 	int err = 0;
 
-	while (left-- && !err)
+	while (times-- && !err)
 		err = subject->once(subject->arg);
-	sample->nsec = now_nsec() - begin;
 	if (err)
 		say("# %s fails: %s", subject->name, strerror(-err));
 	return err;
 }
 
+/* What was done just before leaves its traces: let those of the subject be there. */
+static int take_sample(const struct subject *subject, struct sample *sample)
+{
+	int err = repeat(subject, 1 + sample->ops / 4);
+	unsigned long long begin = now_nsec();
+
+	err = err ?: repeat(subject, sample->ops);
+	sample->nsec = now_nsec() - begin;
+	return err;
+}
+
 /*
- * How often it has to be done to take as long as a slice; warms up, too. Once is
- * not enough to say so: it may have been cold, or kept waiting.
+ * How often it has to be done to take as long as a slice. Once is not enough to
+ * say so: it may have been kept waiting.
  */
 static int calibrate(const struct subject *subject, long *ops)
 {
@@ -56,7 +64,7 @@ static int calibrate(const struct subject *subject, long *ops)
 	int err = 0, long_enough = 0;
 
 	while (!err && long_enough < 3 && sample.ops < MAX_OPS) {
-		err = repeat(subject, &sample);
+		err = take_sample(subject, &sample);
 		if (sample.nsec >= SLICE_NSEC / 2) {
 			long_enough++;
 		} else {
@@ -79,7 +87,7 @@ int time_subjects(const char *when, const struct subject *subjects, int nr, int 
 	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < nr && !err; i++) {
 			samples[round * nr + i].ops = ops[i];
-			err = repeat(&subjects[i], &samples[round * nr + i]);
+			err = take_sample(&subjects[i], &samples[round * nr + i]);
 		}
 	}
 	/* Printing disturbs: only now. */
