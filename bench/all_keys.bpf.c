@@ -25,14 +25,14 @@ static __always_inline bool is_wanted(const char *key)
 #define VIEW_LINE(seq, key, value)					\
 	do {								\
 		if (is_wanted(key))					\
-			BPF_SEQ_PRINTF(seq, key " %llu\n", (__u64)(value)); \
+			view_line(seq, key " ", sizeof(key), value); \
 	} while (0)
 
 #undef VIEW_NO_LIMIT
 #define VIEW_NO_LIMIT(seq, key)						\
 	do {								\
 		if (is_wanted(key))					\
-			BPF_SEQ_PRINTF(seq, key " +Inf\n");		\
+			VIEW_TEXT(seq, key " +Inf\n");		\
 	} while (0)
 #endif
 

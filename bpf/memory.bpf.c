@@ -96,12 +96,26 @@ static __always_inline bool read_stat(struct memcg_vmstats *stats, __u64 number,
 	return true;
 }
 
-static __always_inline __u64 event_at(struct mem_cgroup *memcg, __u64 index)
-{
-	long value = 0;
+/* What stands together is read at once: each read of foreign memory is a call. */
+#define MAX_LIMITS	8
+#define MAX_EVENTS	16
 
-	bpf_core_read(&value, sizeof(value), &memcg->memory_events[index].counter);
-	return value;
+static __always_inline void read_limits(__u64 *limits, struct page_counter *counter)
+{
+	bpf_core_read(limits, MAX_LIMITS * sizeof(*limits), &counter->min);
+}
+
+/* Which of the limits it is, counted from "min". */
+#define LIMIT_INDEX(field)						\
+	((bpf_core_field_offset(struct page_counter, field) -		\
+	  bpf_core_field_offset(struct page_counter, min)) / sizeof(__u64))
+
+static __always_inline void read_events(__u64 *events, struct mem_cgroup *memcg)
+{
+	__u32 size = bpf_core_field_size(memcg->memory_events);
+
+	if (size <= MAX_EVENTS * sizeof(*events))
+		bpf_core_read(events, size, &memcg->memory_events);
 }
 
 #define STAT_LINE(seq, key, stats, page_size, type, item)		\
@@ -113,15 +127,30 @@ static __always_inline __u64 event_at(struct mem_cgroup *memcg, __u64 index)
 			VIEW_LINE(seq, key, _pages * (page_size));	\
 	} while (0)
 
-#define EVENT_LINE(seq, key, memcg, item)				\
-	VIEW_LINE(seq, key, event_at(memcg,				\
-		  bpf_core_enum_value(enum memcg_memory_event___view, item##___view)))
+#define EVENT_LINE(seq, key, events, item)				\
+	do {								\
+		__u64 _index = bpf_core_enum_value(enum memcg_memory_event___view, \
+						   item##___view);	\
+									\
+		if (_index < MAX_EVENTS)				\
+			VIEW_LINE(seq, key, (events)[_index]);		\
+	} while (0)
+
+#define COUNTER_LIMIT_LINE(seq, key, limits, field, no_limit, page_size) \
+	do {								\
+		__u64 _index = LIMIT_INDEX(field);			\
+									\
+		if (_index < MAX_LIMITS)				\
+			LIMIT_LINE(seq, key, (limits)[_index], no_limit, page_size); \
+	} while (0)
 
 VIEW_CGROUP_FLUSHED(memory, seq, cgrp)
 {
 	struct cgroup_subsys_state *css = VIEW_CSS(cgrp, memory);
 	__u64 no_limit, page_size;
 	struct memcg_vmstats *stats;
+	__u64 limits[MAX_LIMITS] = {};
+	__u64 events[MAX_EVENTS] = {};
 	struct mem_cgroup *memcg;
 	bool root;
 
@@ -136,16 +165,13 @@ VIEW_CGROUP_FLUSHED(memory, seq, cgrp)
 
 	/* Nothing is charged to the root itself: it has statistics only. */
 	if (!root) {
+		read_limits(limits, &memcg->memory);
 		VIEW_LINE(seq, "memory_usage_bytes",
 			  BPF_CORE_READ(memcg, memory.usage.counter) * page_size);
-		LIMIT_LINE(seq, "memory_min_bytes", BPF_CORE_READ(memcg, memory.min),
-			   no_limit, page_size);
-		LIMIT_LINE(seq, "memory_low_bytes", BPF_CORE_READ(memcg, memory.low),
-			   no_limit, page_size);
-		LIMIT_LINE(seq, "memory_high_bytes", BPF_CORE_READ(memcg, memory.high),
-			   no_limit, page_size);
-		LIMIT_LINE(seq, "memory_max_bytes", BPF_CORE_READ(memcg, memory.max),
-			   no_limit, page_size);
+		COUNTER_LIMIT_LINE(seq, "memory_min_bytes", limits, min, no_limit, page_size);
+		COUNTER_LIMIT_LINE(seq, "memory_low_bytes", limits, low, no_limit, page_size);
+		COUNTER_LIMIT_LINE(seq, "memory_high_bytes", limits, high, no_limit, page_size);
+		COUNTER_LIMIT_LINE(seq, "memory_max_bytes", limits, max, no_limit, page_size);
 		VIEW_LINE(seq, "memory_swap_bytes",
 			  BPF_CORE_READ(memcg, swap.usage.counter) * page_size);
 		LIMIT_LINE(seq, "memory_swap_max_bytes", BPF_CORE_READ(memcg, swap.max),
@@ -158,11 +184,12 @@ VIEW_CGROUP_FLUSHED(memory, seq, cgrp)
 	STAT_LINE(seq, "memory_kernel_bytes", stats, page_size, memcg_stat_item, MEMCG_KMEM);
 
 	if (!root) {
-		EVENT_LINE(seq, "memory_events_low_total", memcg, MEMCG_LOW);
-		EVENT_LINE(seq, "memory_events_high_total", memcg, MEMCG_HIGH);
-		EVENT_LINE(seq, "memory_events_max_total", memcg, MEMCG_MAX);
-		EVENT_LINE(seq, "memory_events_oom_total", memcg, MEMCG_OOM);
-		EVENT_LINE(seq, "memory_events_oom_kill_total", memcg, MEMCG_OOM_KILL);
+		read_events(events, memcg);
+		EVENT_LINE(seq, "memory_events_low_total", events, MEMCG_LOW);
+		EVENT_LINE(seq, "memory_events_high_total", events, MEMCG_HIGH);
+		EVENT_LINE(seq, "memory_events_max_total", events, MEMCG_MAX);
+		EVENT_LINE(seq, "memory_events_oom_total", events, MEMCG_OOM);
+		EVENT_LINE(seq, "memory_events_oom_kill_total", events, MEMCG_OOM_KILL);
 	}
 	return VIEW_SHOWN;
 }
