@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The shipped memory view: as it is (program "memory"), without its flush, and as an
  * iterator. With TEN_KEYS it writes ten of its keys and leaves out the rest.

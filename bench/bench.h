@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Taking times in a machine that does nothing else. All numbers go to the
  * console, one a line; what they mean is for whoever reads it.

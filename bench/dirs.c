@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 /* What it costs to make and remove a cgroup. */
 #include "bench.h"
 #include "files.h"

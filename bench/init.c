@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 /* The only program of the machine: takes the times that the command line asks for. */
 #include <errno.h>
 #include <stdlib.h>

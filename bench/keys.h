@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Ten keys of the memory view, and the native files that say the same. */
 #ifndef KEYS_H
 #define KEYS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 /* What it costs to expose a view in very many cgroups, in time and in memory. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 /* An iterator that stays inside, and the kernel holds cgroup_mutex meanwhile. */
 #include "views.bpf.c"
 

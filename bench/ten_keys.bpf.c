@@ -1,3 +1,3 @@
-// SPDX-License-Identifier: GPL-3.0-or-later
+// SPDX-License-Identifier: GPL-2.0-only
 #define TEN_KEYS
 #include "all_keys.bpf.c"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The variants of the memory view whose reads are compared. */
 #ifndef VARIANTS_H
 #define VARIANTS_H

@@ -33,6 +33,8 @@ SOURCES = {
     ".yaml",
     ".yml",
 }
+# The bench is one program with what it takes from kernel/ and bpf/ (docs/decisions/0012).
+GPL_2_ONLY = {"kernel", "bpf", "bench"}
 LICENSE_LINE = re.compile(r"SPDX-License-Identifier: +(\S.*?)\s*(?:\*/|-->|#\})?\s*$")
 # Home folders are somebody's machine. Hosts have a /root, so it counts only with something in it
 # that is no dot file of a host.
@@ -70,7 +72,7 @@ def test_every_source_file_has_the_license_line_of_its_folder():
         said = next((match[1] for line in lines if (match := LICENSE_LINE.search(line))), None)
         script = lines[0].startswith("#!") or path.name in {"Makefile", "Kbuild"}
         source = path.suffix in SOURCES or script
-        expected = "GPL-2.0-only" if relative.parts[0] in {"kernel", "bpf"} else "GPL-3.0-or-later"
+        expected = "GPL-2.0-only" if relative.parts[0] in GPL_2_ONLY else "GPL-3.0-or-later"
         if (source or said) and said != expected:
             wrong.append(f"{relative}: {said}, expected {expected}")
     assert not wrong, "\n".join(wrong)
