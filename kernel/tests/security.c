@@ -262,10 +262,11 @@ static void sleeps(struct test *t)
 static void writes_a_megabyte(struct test *t)
 {
 	const char *entry = path("%s/view.x", t->cg);
-	int fd = new_link_to("show_megabyte"), len, at;
+	int fd = new_link_to("show_lines"), len, at;
 	char *text = malloc(2 * MEGABYTE), part[64];
 
 	EXPECT(fd >= 0 && text, "no link, or no memory");
+	control->lines = MEGABYTE / LINE_SIZE;
 	expose(t, fd, entry);
 	len = read_text(entry, text, 2 * MEGABYTE);
 	EXPECT(len == MEGABYTE, "the reader gets %d", len);
@@ -276,6 +277,24 @@ static void writes_a_megabyte(struct test *t)
 	EXPECT(pread(fd, part, sizeof(part), MEGABYTE - 64) == 64 &&
 	       !memcmp(text, part, 64), "the last line reads otherwise");
 	EXPECT(pread(fd, part, sizeof(part), MEGABYTE) == 0, "there is more");
+}
+
+static void writes_more_than_may_be(struct test *t)
+{
+	const char *entry = path("%s/view.x", t->cg);
+	int fd = new_link_to("show_lines"), file;
+	char part[LINE_SIZE];
+
+	EXPECT(fd >= 0, "no link: %d", fd);
+	expose(t, fd, entry);
+	control->lines = 8 * MEGABYTE / LINE_SIZE;
+	file = open_file(entry, O_RDONLY);
+	EXPECT_RET(-EFBIG, read_fd(file, part, sizeof(part)));
+	/* The file is none the worse for it. */
+	control->lines--;
+	EXPECT(pread(file, part, sizeof(part), 0) == LINE_SIZE, "a line less does not fit");
+	EXPECT(pread(file, part, sizeof(part), 8 * MEGABYTE - 2 * LINE_SIZE) == LINE_SIZE,
+	       "it is not read to its end");
 }
 
 static int read_with(const char *entry, unsigned long pointer)
@@ -321,6 +340,8 @@ const struct test_case security[] = {
 	{ "security", "a view that would sleep and may not is refused", sleeps, SINCE_SUBTREE },
 	{ "security", "a view that writes a megabyte is read whole",
 	  writes_a_megabyte, SINCE_SUBTREE },
+	{ "security", "a view that writes eight cannot be read, and takes no more memory",
+	  writes_more_than_may_be, SINCE_SUBTREE },
 	{ "security", "a view that follows a bad pointer reads 0", faults, SINCE_SUBTREE },
 	{ "security", "in a user and cgroup namespace there is nothing above its own cgroup",
 	  inside_namespaces, SINCE_SUBTREE },

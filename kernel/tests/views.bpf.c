@@ -81,10 +81,7 @@ int BPF_PROG(show_long, struct seq_file *seq, struct cgroup *cgroup)
 	return 0;
 }
 
-/* A megabyte, in lines of 64 bytes. */
-#define MEGABYTE_LINES	(1 << 14)
-
-static const char full_line[64] =
+static const char full_line[LINE_SIZE] =
 	"0123456789 0123456789 0123456789 0123456789 0123456789 12345678\n";
 
 static long write_line(__u64 line, struct seq_file **seq)
@@ -94,9 +91,9 @@ static long write_line(__u64 line, struct seq_file **seq)
 }
 
 SEC("view/cgroup")
-int BPF_PROG(show_megabyte, struct seq_file *seq, struct cgroup *cgroup)
+int BPF_PROG(show_lines, struct seq_file *seq, struct cgroup *cgroup)
 {
-	bpf_loop(MEGABYTE_LINES, write_line, &seq, 0);
+	bpf_loop(control.lines, write_line, &seq, 0);
 	return 0;
 }
 
