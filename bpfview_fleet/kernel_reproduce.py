@@ -22,7 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from plugins.module_utils.bpfview import bpftool_build, cache, kernel_build, kernel_source
+from plugins.module_utils.bpfview import (
+    bpftool_build,
+    cache,
+    kernel_build,
+    kernel_series,
+    kernel_source,
+)
 from plugins.module_utils.bpfview.deb_contents import contents_sha256, differences
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.process import signals_interrupt
@@ -221,16 +227,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--in", type=Path, default=PLACE, dest="place", metavar="FOLDER")
     given = parser.parse_args(argv)
     named = given.config in ("lab", "distro")
-    request = kernel_build.Request(
-        baseline=given.baseline,
-        kernel_dir=ROOT / "kernel",
-        cache_root=cache.cache_root(),
-        config_base=given.config if named else "file",
-        config_file=None if named else Path(given.config).absolute(),
-        fragments=[path.absolute() for path in given.fragment],
-        patches=None if given.patches == "all" else int(given.patches),
-    )
     try:
+        request = kernel_build.Request(
+            baseline=given.baseline,
+            kernel_dir=ROOT / "kernel",
+            cache_root=cache.cache_root(),
+            config_base=given.config if named else "file",
+            config_file=None if named else Path(given.config).absolute(),
+            fragments=[path.absolute() for path in given.fragment],
+            patches=kernel_series.count_from(given.patches),
+        )
         return run(request, given.place)
     except BpfviewError as error:
         print(error, file=sys.stderr)

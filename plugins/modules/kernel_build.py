@@ -51,9 +51,11 @@ options:
     default: ""
   patches:
     description:
-      - How many patches of the series to apply, from the first. Left out, all.
-      - 0 gives Debian's kernel in the same configuration, to compare with.
-    type: int
+      - How many patches of the series to apply, from the first.
+      - V(all), or a whole number. 0 gives Debian's kernel in the same configuration, to compare
+        with.
+    type: str
+    default: all
   cache_dir:
     description: Cache folder. Empty means C(bpfview-fleet) in the user's cache folder.
     type: path
@@ -144,7 +146,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bpfview import bpftool_build
+from ..module_utils.bpfview import bpftool_build, kernel_series
 from ..module_utils.bpfview import kernel_build as builder
 from ..module_utils.bpfview.cache import cache_root, publish_links
 from ..module_utils.bpfview.errors import BpfviewError
@@ -158,7 +160,7 @@ ARGUMENTS: dict[str, Any] = {
     "config_file": {"type": "path"},
     "config_fragments": {"type": "list", "elements": "path", "default": []},
     "source_version": {"type": "str", "default": ""},
-    "patches": {"type": "int"},
+    "patches": {"type": "str", "default": "all"},
     "cache_dir": {"type": "path"},
     "output_dir": {"type": "path"},
     "jobs": {"type": "int", "default": 0},
@@ -167,7 +169,7 @@ ARGUMENTS: dict[str, Any] = {
 
 
 def request_from(params: dict[str, Any]) -> builder.Request:
-    """Return the request that module parameters stand for."""
+    """Return the request that module parameters stand for; raises BpfviewError."""
     file = params["config_file"]
     return builder.Request(
         baseline=params["baseline"],
@@ -177,7 +179,7 @@ def request_from(params: dict[str, Any]) -> builder.Request:
         config_file=Path(file).absolute() if file else None,
         fragments=[Path(item).absolute() for item in params["config_fragments"]],
         source_version=params["source_version"],
-        patches=params["patches"],
+        patches=kernel_series.count_from(params["patches"]),
         jobs=params["jobs"],
     )
 

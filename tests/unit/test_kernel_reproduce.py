@@ -167,3 +167,8 @@ def test_without_a_first_build_there_is_nothing_to_compare(request_, tmp_path):
     with pytest.raises(BpfviewError, match="nothing to compare with"):
         kernel_reproduce.run(request_, tmp_path / "place")
     assert list((tmp_path / "place").iterdir()) == []
+
+
+def test_a_number_of_patches_that_is_none_is_refused(capsys):
+    assert kernel_reproduce.main(["--patches", "al"]) == 2
+    assert "'al' is no number of patches" in capsys.readouterr().err

@@ -56,6 +56,21 @@ def baselines(kernel_dir: Path) -> list[str]:
     return sorted(names, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
 
 
+def count_from(text: str) -> int | None:
+    """Return how many patches are asked for by ``text``; None stands for all.
+
+    Raises BpfviewError for anything else than `all` and a whole number.
+    """
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise BpfviewError(
+            f"{text!r} is no number of patches",
+            "Say `all`, or how many from the first; 0 for Debian's kernel",
+        )
+    return int(text)
+
+
 def read_series(kernel_dir: Path, baseline: str, count: int | None = None) -> list[Patch]:
     """Return a baseline's patches in order: all, or the first ``count``.
 

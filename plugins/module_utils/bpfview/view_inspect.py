@@ -198,21 +198,22 @@ def reconcile(host: Host, kernel: Kernel, strict: bool, log: Callable[[str], Non
     Not ``strict`` is for a boot: on a kernel without the series, and for a selector that matches
     nothing yet, it says so and goes on, for a host on its fallback kernel is not a broken one.
     """
-    views = views_desired.load(host)
-    if views is None:
-        raise BpfviewError(
-            f"There is no {views_desired.FILE}",
-            "Deploy the views: ansible-playbook -i inventory playbooks/views.yml",
-        )
     cgroup_tree.check_unified(host)
-    lack = view_host.kernel_lack(host)
-    if lack:
-        if strict:
-            raise lack
-        log(f"nothing done: {lack.message}")
-        return []
-    view_host.check_bpffs(host)
     with view_apply.only_one(host):
+        # only now: a deployment that this waited for has written another list
+        views = views_desired.load(host)
+        if views is None:
+            raise BpfviewError(
+                f"There is no {views_desired.FILE}",
+                "Deploy the views: ansible-playbook -i inventory playbooks/views.yml",
+            )
+        lack = view_host.kernel_lack(host)
+        if lack:
+            if strict:
+                raise lack
+            log(f"nothing done: {lack.message}")
+            return []
+        view_host.check_bpffs(host)
         found = view_host.targets(host, views)
         if strict:
             view_host.refuse_unmatched(found)
