@@ -6,7 +6,8 @@ SHELL := /bin/bash
 BASELINE ?= 6.1
 BASELINES := 6.1 6.12
 CONFIG ?= lab
-# one more of kernel/config, such as debug; and how many patches of the series, 0 for Debian's kernel
+# one more of kernel/config, such as debug; and how many patches of the series, 0 for Debian's kernel:
+# either goes to a folder of its own, as hosts get what lies in build/kernel/<baseline>
 FRAGMENT ?=
 PATCHES ?= all
 # of kernel-stress: how much, and which operations again
@@ -27,7 +28,8 @@ BUILD = $(ANSIBLE) -i $(or $(wildcard inventory),/dev/null) playbooks/build.yml 
 	-e kernel_build_baseline=$(BASELINE) -e kernel_build_config=$(CONFIG)
 empty :=
 space := $(empty) $(empty)
-KERNEL := $(subst $(space),-,$(strip $(BASELINE) $(FRAGMENT) $(if $(filter 0,$(PATCHES)),stock)))
+OTHER_SERIES := $(patsubst p0,stock,$(addprefix p,$(filter-out all,$(PATCHES))))
+KERNEL := $(subst $(space),-,$(strip $(BASELINE) $(FRAGMENT) $(OTHER_SERIES)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -76,7 +78,7 @@ views: venv ## Build the views against the kernel of BASELINE
 kernel-test: $(addprefix kernel-test-,$(BASELINES)) ## Boot each baseline's kernel directly and check its behaviour, rule by rule
 
 kernel-test-%: venv
-	$(MAKE) --no-print-directory kernel BASELINE=$*
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT= PATCHES=all
 	python -m bpfview_fleet.boottest --baseline $*
 
 # both baselines, unless one is named
@@ -88,9 +90,9 @@ kernel-bisect-%: venv
 kernel-stress: $(addprefix kernel-stress-,$(if $(filter file,$(origin BASELINE)),$(BASELINES),$(BASELINE))) ## Random operations on the debug and KCSAN kernels, rounds on the plain one [BASELINE, OPS, ROUNDS, SEED]
 
 kernel-stress-%: venv
-	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=debug
-	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=kcsan
-	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=debug PATCHES=all
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT=kcsan PATCHES=all
+	$(MAKE) --no-print-directory kernel BASELINE=$* FRAGMENT= PATCHES=all
 	python -m bpfview_fleet.stress --baseline $* --fragment debug --ops $(OPS) $(if $(SEED),--seed $(SEED))
 	python -m bpfview_fleet.stress --baseline $* --fragment kcsan --ops $$(($(OPS) / 4)) $(if $(SEED),--seed $(SEED))
 	python -m bpfview_fleet.stress --baseline $* --rounds $(ROUNDS)

@@ -2,8 +2,12 @@
 """The module kernel_build as Ansible starts it: what it builds, links and says."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from plugins.module_utils.bpfview import bpftool_build, debian_packages, kernel_key, kernel_source
 from plugins.module_utils.bpfview import kernel_build as builder
@@ -11,6 +15,7 @@ from plugins.modules import kernel_build
 from tests.unit.module_runner import run_module
 from tests.unit.source_fixture import PACKAGE
 
+ROOT = Path(__file__).parents[2]
 __all__ = ["run_module"]  # a fixture is used by its name alone
 
 
@@ -72,3 +77,35 @@ def test_a_kernel_without_the_series_has_none(run, arguments, tmp_path):
     answer = run(kernel_build, patches=0, **arguments)
     assert answer["bpftool"] == {}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"bzImage", "manifest.json"}
+
+
+@pytest.mark.parametrize("patches", ["al", "", "-1", "1.5", "0x1", "no"])
+def test_a_number_of_patches_that_is_none_builds_nothing(run, arguments, tmp_path, patches):
+    answer = run(kernel_build, patches=patches, **arguments)
+    assert answer["failed"] and f"{patches!r} is no number of patches" in answer["msg"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_role_hands_over_what_it_was_given():
+    """A filter of Ansible's, such as int, would make a number of any text."""
+    tasks = yaml.safe_load((ROOT / "roles/kernel_build/tasks/main.yml").read_text("utf-8"))
+    assert tasks[0]["kernel_build"]["patches"] == "{{ kernel_build_patches }}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ([], "6.1"),
+        (["PATCHES=all", "FRAGMENT=debug"], "6.1-debug"),
+        (["PATCHES=0"], "6.1-stock"),
+        (["PATCHES=3"], "6.1-p3"),
+        (["PATCHES=10", "FRAGMENT=debug", "BASELINE=6.12"], "6.12-debug-p10"),
+    ],
+)
+def test_only_the_whole_series_goes_where_hosts_get_their_kernel_from(variables, folder):
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["make", "--dry-run", "kernel", *variables],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"kernel_build_output_dir={ROOT}/build/kernel/{folder} " in done.stdout
