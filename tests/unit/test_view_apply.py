@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.bpfview import view_host, view_inspect, view_pins, views_desired
+from plugins.module_utils.bpfview import (
+    view_apply,
+    view_host,
+    view_inspect,
+    view_pins,
+    views_desired,
+)
 from plugins.module_utils.bpfview.errors import BpfviewError
+from plugins.module_utils.bpfview.host_layout import Host
 from plugins.module_utils.bpfview.view_plan import Action
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
 from tests.unit.view_fixture import FakeKernel, Tree, btf
@@ -198,6 +207,25 @@ def test_a_lost_record_is_made_anew_without_guessing(tree: Tree) -> None:
     assert steps[:2] == [f"unpin memory {view.sha256}", f"load memory {view.sha256}"]
     assert all_show(tree, OLD)
     assert supply(tree, view) == []
+
+
+def test_a_reconciliation_that_waited_for_a_deployment_keeps_what_it_brought(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supply(tree, tree.ship(OLD))
+    view = tree.ship(NEW, ["/"])
+    only_one = view_apply.only_one
+
+    @contextmanager
+    def wait(host: Host) -> Iterator[None]:
+        monkeypatch.undo()
+        supply(tree, view)
+        with only_one(host):
+            yield
+
+    monkeypatch.setattr(view_apply, "only_one", wait)
+    assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, lambda _line: None) == []
+    assert tree.shown() == {".": NEW}
 
 
 # subtrees ----------------------------------------------------------------------------------------
