@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -226,6 +227,24 @@ def test_a_reconciliation_that_waited_for_a_deployment_keeps_what_it_brought(
     monkeypatch.setattr(view_apply, "only_one", wait)
     assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, lambda _line: None) == []
     assert tree.shown() == {".": NEW}
+
+
+def test_a_record_of_single_files_is_one_that_earlier_agents_know(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD), tree.ship("cpu_usec 1\n", ["system.slice"], "cpu", subtree=True))
+    entries = json.loads(tree.host.text(view_pins.RECORD))["entries"]
+    assert entries.pop("system.slice/view.cpu")["subtree"] is True
+    assert {tuple(sorted(entry)) for entry in entries.values()} == {("inode", "sha256", "view")}
+
+
+def test_a_record_that_a_later_agent_wrote_is_understood(tree: Tree) -> None:
+    view = tree.ship(OLD)
+    supply(tree, view)
+    path = tree.host.path(view_pins.RECORD)
+    data = json.loads(path.read_text())
+    for entry in data["entries"].values():
+        entry["more"] = True
+    path.write_text(json.dumps(data))
+    assert supply(tree, view) == []
 
 
 # subtrees ----------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .cgroup_tree import ROOT
 from .host_layout import Host, remove_durably, write_durably
@@ -63,14 +64,28 @@ def load_record(host: Host) -> dict[str, Entry] | None:
         data = json.loads(text)
         if data["schema"] != _SCHEMA:
             return None
-        return {path: Entry(**item) for path, item in data["entries"].items()}
+        return {path: _entry(item) for path, item in data["entries"].items()}
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
+def _entry(item: Mapping[str, Any]) -> Entry:
+    # a later agent may have written more
+    known = {field.name for field in fields(Entry)}
+    return Entry(**{name: value for name, value in item.items() if name in known})
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain data, with what earlier agents do not know only if it says more."""
+    facts = dict(vars(entry))
+    if not entry.subtree:
+        del facts["subtree"]
+    return facts
+
+
 def save_record(host: Host, record: dict[str, Entry]) -> None:
     """Write the record, whole or not at all."""
-    data = {"schema": _SCHEMA, "entries": {path: vars(item) for path, item in record.items()}}
+    data = {"schema": _SCHEMA, "entries": {path: _facts(item) for path, item in record.items()}}
     write_durably(host.path(RECORD), json.dumps(data, sort_keys=True).encode(), 0o600)
 
 
