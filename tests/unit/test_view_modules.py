@@ -160,6 +160,19 @@ def test_before_the_kernel_comes_its_lack_is_no_obstacle_and_all_else_is(
     assert "not a cgroup v2 hierarchy" in run(view_state, check=check, **arguments)["msg"]
 
 
+def test_before_the_kernel_comes_a_subtree_is_predicted_as_what_that_kernel_makes_of_it(
+    tree: Tree, run: Run
+) -> None:
+    arguments = wanted(tree.ship(TEXT, ["system.slice"], keys=KEYS, subtree=True))
+    ours = tree.host.path("/sys/kernel/btf/vmlinux").read_bytes()
+    tree.describe(b"")
+    predicted = run(view_apply, check=True, **arguments)
+    tree.describe(ours)
+    done = run(view_apply, **arguments)
+    assert done["steps"][1:] == ["expose memory system.slice/view.memory and below"]
+    assert predicted["steps"] == done["steps"]
+
+
 def test_a_python_that_is_too_old_is_told_rather_than_a_failed_import(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,14 +74,14 @@ def library_present() -> bool:
     return True
 
 
-def targets(host: Host, views: Sequence[View]) -> Targets:
-    """Resolve every view's selectors."""
+def targets(host: Host, views: Sequence[View], *, kernel_to_come: bool = False) -> Targets:
+    """Resolve every view's selectors; a kernel that is to come serves subtrees."""
     found = Targets({}, [], {})
     for view in views:
         selected, missing = cgroup_tree.select(host, view.selectors)
         found.unmatched.extend((view.name, selector) for selector in missing)
         if view.subtree:
-            if subtree_flag(host) is not None:
+            if kernel_to_come or subtree_flag(host) is not None:
                 found.roots[view.name] = cgroup_tree.outermost(selected)
             selected = cgroup_tree.with_all_below(host, selected)
         found.cgroups[view.name] = selected

@@ -120,7 +120,7 @@ def inspect(
     if lack:
         warnings.append(f"{lack.message}; what follows is predicted for one that does")
     view_host.check_bpffs(host)
-    found = view_host.targets(host, views)
+    found = view_host.targets(host, views, kernel_to_come=lack is not None)
     view_host.refuse_unmatched(found)
     observed = view_host.observe(host, kernel, views, found)
     listed = host.text(views_desired.FILE)
