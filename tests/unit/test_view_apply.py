@@ -267,6 +267,32 @@ def test_in_a_subtree_what_somebody_removed_comes_back(tree: Tree) -> None:
     assert supply(tree, view) == []
 
 
+def test_a_cgroup_of_a_subtree_may_be_made_anew_while_a_run_looks(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = tree.ship(OLD, ["system.slice"], subtree=True)
+    supply(tree, view)
+    kernel, targets = FakeKernel(tree), view_host.targets
+
+    def targets_then_gone(*given: object, **named: object) -> view_host.Targets:
+        found = targets(*given, **named)  # type: ignore[arg-type]
+        empty(tree.cgroups / "system.slice/ssh.service")
+        return found
+
+    def remade(what: str) -> None:
+        if what == "expose":
+            kernel.mkdir("system.slice/ssh.service")
+
+    monkeypatch.setattr(view_host, "targets", targets_then_gone)
+    state = view_inspect.supply(tree.host, FakeKernel(tree, remade), (view,))
+    monkeypatch.undo()
+    assert [step.action for step in state.steps] == [Action.EXPOSE]
+    assert tree.shown() == dict.fromkeys(SLICE, OLD)
+    # it is no entry of its own, and goes with the subtree
+    assert list(view_pins.load_record(tree.host) or {}) == ["system.slice/view.memory"]
+    assert supply(tree, view) == []
+
+
 def test_a_file_that_is_in_the_way_of_a_subtree_is_refused(tree: Tree) -> None:
     foreign = tree.cgroups / "system.slice/ssh.service/view.memory"
     foreign.write_text("theirs\n")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from . import view_host, view_pins, view_plan
-from .cgroup_tree import ROOT, ROOT_CGROUP, check_unified, shown
+from .cgroup_tree import ROOT, ROOT_CGROUP, ancestors, check_unified, shown
 from .errors import BpfviewError
 from .host_layout import Host
 from .libbpf import Rejected
@@ -235,11 +235,24 @@ class Applier:
             cgroup = step.target.rpartition("/")[0]
             if not self._is_there(cgroup):
                 return  # the cgroup is gone, and its views with it
+            if error.errno == errno.EEXIST and self._came_of_subtree(step):
+                return  # the cgroup was made anew, and the kernel was faster
             raise BpfviewError(
                 f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
                 "Look at that cgroup; entries that this toolkit did not make stay untouched",
             ) from error
         self._note(step.target, Entry(view.name, view.sha256, subtree=step.subtree))
+
+    def _came_of_subtree(self, step: Step) -> bool:
+        """Tell whether a file has its place in a subtree of ours, and is not that one's root."""
+        cgroup, _, name = step.target.rpartition("/")
+        if step.subtree or not cgroup:
+            return False
+        for root in (entry_path(ancestor, name) for ancestor in ancestors(cgroup)):
+            entry = self._record.get(root)
+            if entry and entry.subtree and entry.view == step.view:
+                return view_pins.inode_of(self._host, root) is not None
+        return False
 
     def _note(self, path: str, entry: Entry) -> None:
         """Record an entry that was made."""
