@@ -22,9 +22,9 @@ from plugins.module_utils.bpfview.kernel_series import Outcome, Patch
 from plugins.module_utils.bpfview.kernel_source import Package
 from plugins.module_utils.bpfview.process import output
 
+from .direct_boot import ROOT
 from .rebase_tree import RebaseTree
 
-ROOT = Path(__file__).resolve().parent.parent
 KERNEL = ROOT / "kernel"
 WORK = ROOT / "build" / "rebase"
 
@@ -96,8 +96,9 @@ def take(tree: RebaseTree, baseline: str, patches: Sequence[Patch]) -> int:
         print(f"    {again} STEP=export")
         return 0
     print(f"{waits.name} is half applied in {tree.folder}. What did not fit:")
-    for name in tree.rejected() or ["see the patch, its file is not there"]:
-        print(f"    {name}")
+    for name in tree.rejected():
+        gone = " (of a file that is not in this source: find where it went)"
+        print(f"    {name}{gone if tree.lacks_file_of(name) else ''}")
     print("Put it where it belongs, remove the .rej files, and go on:")
     print(f"    git -C {tree.folder} diff    # what you changed")
     print(f"    {again} STEP=continue")

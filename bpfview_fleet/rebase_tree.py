@@ -8,12 +8,12 @@ import email.policy
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
-from plugins.module_utils.bpfview.kernel_series import Outcome, Patch, try_patch
+from plugins.module_utils.bpfview.kernel_series import Outcome, Patch, skipped_parts, try_patch
 from plugins.module_utils.bpfview.process import output, plain_environment
 
 _NAME, _ADDRESS = "bpfview-fleet maintainers", "maintainers@bpfview.invalid"
@@ -26,7 +26,7 @@ _BASE = "base"
 _STATE = ".git/bpfview.json"
 _MESSAGE = ".git/bpfview-message"
 _EXPORT = ".git/bpfview-export"
-_REJECTED = "*.rej"
+_REJECTED = ".rej"
 _EVERYTHING = re.compile(r"^/\*\n", re.MULTILINE)
 _PREFIX = re.compile(r"^\[PATCH[^\]]*\] *")
 _FORMAT = ("--zero-commit", "--full-index", "--no-signature", "--no-numbered")
@@ -110,7 +110,7 @@ class RebaseTree:
         self.git("init", "--quiet", "--initial-branch=series")
         exclude = self.folder / ".git/info/exclude"
         exclude.parent.mkdir(exist_ok=True)
-        exclude.write_text(f"{_REJECTED}\n", "utf-8")
+        exclude.write_text(f"*{_REJECTED}\n", "utf-8")
         # Debian's source tells git to look at nothing but debian/
         ignored = self.folder / ".gitignore"
         if ignored.is_file():
@@ -137,11 +137,23 @@ class RebaseTree:
             # before anything is changed: whoever is interrupted here goes on from here
             self._remember(replace(self.state, pending=patch.name))
             outcome = try_patch(patch, self.folder)
+            if outcome.failed:
+                self._keep(skipped_parts(patch, outcome))
+                # a patch that cannot be understood is to be done by hand as a whole
+                if not self.rejected():
+                    self._keep({patch.name: patch.path.read_text("utf-8", "replace")})
             self.git("add", "--all")
             if outcome.failed:
                 return patch
             self._commit(patch)
         return None
+
+    def _keep(self, parts: Mapping[str, str]) -> None:
+        """Leave what is for files that are not there as patch leaves rejected hunks."""
+        for name, text in parts.items():
+            path = self.folder / f"{name}{_REJECTED}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
 
     def _commit(self, patch: Patch) -> None:
         author, date, text = message_of(patch)
@@ -155,8 +167,12 @@ class RebaseTree:
 
     def rejected(self) -> list[str]:
         """Return the files of rejected hunks that lie in the tree."""
-        found = self.folder.rglob(_REJECTED)
+        found = self.folder.rglob(f"*{_REJECTED}")
         return sorted(str(path.relative_to(self.folder)) for path in found)
+
+    def lacks_file_of(self, reject: str) -> bool:
+        """Tell whether the file is not in the tree whose rejected hunks these are."""
+        return not (self.folder / reject.removesuffix(_REJECTED)).exists()
 
     def conclude(self, patches: Sequence[Patch]) -> list[Patch]:
         """Commit the patch that was mended and return those that come after it.
@@ -174,7 +190,7 @@ class RebaseTree:
         if left:
             raise BpfviewError(
                 f"rejected hunks are left in {self.folder}: {', '.join(left)}",
-                "Put each into its file by hand, remove the .rej file, and run again",
+                "Put each into its file, or where that went, remove the .rej file, and run again",
             )
         index = names.index(state.pending)
         # whoever mended it may have committed it as well

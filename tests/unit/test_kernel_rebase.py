@@ -181,6 +181,52 @@ def test_work_is_not_thrown_away(half, series, tmp_path, capsys):
     assert run("--source", source(tmp_path)) in (0, 1)
 
 
+def test_a_patch_that_patch_cannot_read_is_not_forgotten(series, tmp_path, capsys):
+    path = series / "0001-Change-5.patch"
+    path.write_text(path.read_text().replace("@@ -2,7 +2,7 @@", "@@ -2,70 +2,70 @@"))
+    assert run("--source", source(tmp_path)) == 1
+    assert "    0001-Change-5.patch.rej" in capsys.readouterr().out
+    assert run("--continue") == 2
+    assert "0001-Change-5.patch.rej" in capsys.readouterr().err
+
+
+@pytest.fixture
+def moved(series, tmp_path, capsys):
+    """The work tree on a source that has the file of the first patch under another name."""
+    newer = tmp_path / "linux-6.2/lib"
+    newer.mkdir(parents=True)
+    (newer / "file.c").write_text(text_of(LINES))
+    subprocess.run(["tar", "-caf", "l.tar.xz", "linux-6.2"], cwd=tmp_path, check=True)
+    assert run("--source", tmp_path / "l.tar.xz") == 1
+    return tmp_path / "rebase/6.1"
+
+
+def test_a_file_that_moved_is_named_and_its_hunks_are_kept(moved, capsys):
+    said = capsys.readouterr().out
+    assert "fs/file.c: can't find file to patch" in said
+    assert "    fs/file.c.rej (of a file that is not in this source" in said
+    assert "+line five" in (moved / "fs/file.c.rej").read_text()
+
+
+def test_hunks_for_a_file_that_moved_are_not_forgotten(moved, series, capsys):
+    assert run("--continue") == 2
+    assert "fs/file.c.rej" in capsys.readouterr().err
+    log = RebaseTree(moved).git("log", "--format=%s", "base..")
+    assert log == ""
+
+
+def test_a_kept_hunk_can_be_put_where_the_file_moved(moved, capsys):
+    path = moved / "fs/file.c.rej"
+    subprocess.run(["patch", "--input", path, "lib/file.c"], cwd=moved, check=True)
+    path.unlink()
+    # the third changes the same file
+    assert run("--continue") == 1
+    assert "Change 25" in capsys.readouterr().out.replace("-", " ")
+    tree = RebaseTree(moved)
+    assert tree.git("log", "--format=%s", "base..").split("\n")[:2] == ["Add a file", "Change 5"]
+    assert "+line five" in tree.git("show", "HEAD~")
+
+
 def test_half_a_series_is_not_exported(half, series, capsys):
     before = contents(series)
     assert run("--export") == 2

@@ -143,3 +143,30 @@ Hunk #4 FAILED at 100.
         Reject("fs/a b.c", 3, "Hunk #3 succeeded at 7 with fuzz 1."),
         Reject("fs/a b.c", 4, "Hunk #4 FAILED at 100."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("head", "hunk", "there", "words"),
+    [
+        ("--- a/y.c\n+++ b/y.c", "@@ -1 +1 @@\n-old\n+new", "",
+         "can't find file to patch at input line 12"),
+        ("--- a/y.c\n+++ /dev/null", "@@ -1 +0,0 @@\n-old", "",
+         "the patch would delete it, which does not exist"),
+        ("--- /dev/null\n+++ b/y.c", "@@ -0,0 +1 @@\n+new", "other",
+         "the patch would create it, which already exists"),
+    ],
+)  # fmt: skip
+def test_a_file_that_was_skipped_is_told_by_its_name_and_its_part_kept(
+    tmp_path, head, hunk, there, words
+):
+    (tmp_path / "x.c").write_text("one\n")
+    if there:
+        (tmp_path / "y.c").write_text(there)
+    before = "diff --git a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-one\n+two\n"
+    skipped = f"diff --git a/y.c b/y.c\n{head}\n{hunk}\n"
+    patch = Patch(tmp_path / "a.patch", "")
+    patch.path.write_text(f"Why\n---\n{before}{skipped}")
+    outcome = kernel_series.try_patch(patch, tmp_path)
+    assert outcome.failed
+    assert outcome.rejects == (Reject("y.c", 0, words),)
+    assert kernel_series.skipped_parts(patch, outcome) == {"y.c": skipped}

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from .digest import sha256_file
@@ -15,9 +17,15 @@ from .process import plain_environment
 _FILE = re.compile(r"^(?:patching|checking) file '?(.+?)'?(?: \(.*\))?$")
 _MOVED = re.compile(r"^Hunk #(\d+) succeeded at \d+.*(?:with fuzz|offset).*$")
 _FAILED = re.compile(r"^Hunk #(\d+) (?:FAILED|ignored).*$")
-_OTHER = re.compile(
-    r"^(?:can't find file to patch.*|patch: \*{4} .*|.*previously applied.*)$", re.I
-)
+_OTHER = re.compile(r"^(?:patch: \*{4} .*|.*previously applied.*)$", re.I)
+_NOT_FOUND = re.compile(r"^can't find file to patch.*$")
+# after that patch quotes the lines before the hunks, and says this
+_QUOTED = re.compile(r"^\|(?:diff --git .* b/|(?:---|\+\+\+) [ab]/)([^\t]+)")
+_QUOTED_END = "No file to patch"
+_WOULD = re.compile(r"^The next patch would (create|delete) the file '?(.+?)'?,$")
+_BUT = {"create": "already exists", "delete": "does not exist"}
+_PART = re.compile(r"^diff --git a/.* b/(.+)$", re.MULTILINE)
+_NO_FILE = "(no file)"
 
 
 @dataclass(frozen=True)
@@ -111,16 +119,32 @@ def read_series(kernel_dir: Path, baseline: str, count: int | None = None) -> li
 def parse_rejects(text: str) -> list[Reject]:
     """Return what in patch's output speaks against a clean and exact application."""
     found: list[Reject] = []
-    file = "(no file)"
-    for raw in text.splitlines():
-        line = raw.strip()
+    file = _NO_FILE
+    lines = [raw.strip() for raw in text.splitlines()]
+    for number, line in enumerate(lines):
         if named := _FILE.match(line):
             file = named[1]
         elif hunk := _FAILED.match(line) or _MOVED.match(line):
             found.append(Reject(file, int(hunk[1]), line))
+        elif would := _WOULD.match(line):
+            file = would[2]
+            words = f"the patch would {would[1]} it, which {_BUT[would[1]]}"
+            found.append(Reject(file, 0, words))
+        elif _NOT_FOUND.match(line):
+            file = _quoted_file(lines[number:])
+            found.append(Reject(file, 0, line))
         elif _OTHER.match(line):
             found.append(Reject(file, 0, line))
     return found
+
+
+def _quoted_file(lines: Sequence[str]) -> str:
+    """Return the file that patch did not find, from what it quotes of the patch."""
+    file = _NO_FILE
+    for line in takewhile(lambda each: not each.startswith(_QUOTED_END), lines):
+        if quoted := _QUOTED.match(line):
+            file = quoted[1]
+    return file
 
 
 @dataclass(frozen=True)
@@ -147,6 +171,19 @@ def try_patch(patch: Patch, tree: Path, *options: str) -> Outcome:
         check=False,
     )  # fmt: skip
     return Outcome(done.stdout, tuple(parse_rejects(done.stdout)), done.returncode != 0)
+
+
+def skipped_parts(patch: Patch, outcome: Outcome) -> dict[str, str]:
+    """Return, by file, the parts of a patch that were skipped: patch leaves no .rej of those."""
+    reached = {named[1] for line in outcome.text.splitlines() if (named := _FILE.match(line))}
+    text = patch.path.read_text("utf-8", "replace")
+    parts = list(_PART.finditer(text))
+    ends = [*(part.start() for part in parts[1:]), len(text)]
+    return {
+        part[1]: text[part.start() : end]
+        for part, end in zip(parts, ends, strict=False)
+        if part[1] not in reached
+    }
 
 
 def apply_patch(patch: Patch, tree: Path) -> str:
