@@ -34,7 +34,8 @@ from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.process import signals_interrupt
 from plugins.module_utils.bpfview.progress import Reporter
 
-ROOT = Path(__file__).resolve().parent.parent
+from .direct_boot import ROOT
+
 PLACE = Path("/var/tmp")  # noqa: S108 - a folder of its own is made in it
 UMASK = 0o077
 SURROUNDINGS = {"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"}
