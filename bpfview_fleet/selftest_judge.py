@@ -104,6 +104,12 @@ def run_problems(stock: Console, patched: Console) -> list[str]:
     """What is wrong with either run, and what only the patched kernel complained about."""
     problems = [f"stock kernel: {problem}" for problem in stock.problems]
     problems += [f"patched kernel: {problem}" for problem in patched.problems]
+    problems += [
+        f"{kind} kernel: {name} was ended by {said.signal}"
+        for kind, console in (("stock", stock), ("patched", patched))
+        for name, said in console.outputs.items()
+        if said.signal
+    ]
     known = {_NUMBER.sub("N", splat) for splat in stock.splats}
     problems += [
         f"the patched kernel says: {splat}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
+from signal import NSIG, Signals
 
 from .console import find_splats, message
 
@@ -18,6 +19,8 @@ _OUTPUT = "|"
 _TEST_PROGS = re.compile(r"^#(\d+)(?:/(\d+))? +(.+?):(OK|SKIP|FAIL)(?: \(SKIP: \d+/\d+\))?$")
 _TAP = re.compile(r"^(ok|not ok) (\d+) (?:# (SKIP|XFAIL|error) )?(.+)$")
 _SKIPPED_STATUS = 4
+# a shell adds the signal to this; -1, as some programs return it, is beyond all signals
+_SIGNALLED = 128
 
 
 class Outcome(IntEnum):
@@ -38,6 +41,16 @@ class Output:
 
     lines: tuple[str, ...]
     status: int | None
+
+    @property
+    def signal(self) -> str:
+        """The signal that ended it, in words; empty if it ended by itself or not at all."""
+        number = (self.status or 0) - _SIGNALLED
+        if not 0 < number < NSIG:
+            return ""
+        if number == Signals.SIGKILL:
+            return "SIGKILL, as its time limit does"
+        return Signals(number).name if number in set(Signals) else f"signal {number}"
 
 
 @dataclass

@@ -281,6 +281,38 @@ def test_no_command_may_be_missing(name: str) -> None:
     assert not found.passed
 
 
+@pytest.mark.parametrize("status", [137, 139])
+@pytest.mark.parametrize("killed", [(0, 1), (0,), (1,)])
+def test_a_test_that_was_killed_proves_nothing(status: int, killed: tuple[int, ...]) -> None:
+    both = consoles("6.1")
+    for console in both:
+        console.outputs["btf"] = output("#1 btf:FAIL", status=1)
+    for number in killed:
+        both[number].outputs["btf"] = output("#1 btf:FAIL", status=status)
+    found = judge(commands("6.1"), *both)
+    assert [row.cells[-1] for row in found.rows if row.name == "btf"] == ["same"]
+    assert not found.passed
+    why = {137: "SIGKILL, as its time limit does", 139: "SIGSEGV"}[status]
+    assert found.problems == [
+        f"{('stock', 'patched')[number]} kernel: btf was ended by {why}" for number in killed
+    ]
+
+
+def test_a_status_beyond_those_of_signals_is_no_signal() -> None:
+    """A program that returns -1 has 255."""
+    stock, patched = consoles("6.1")
+    for console in (stock, patched):
+        console.outputs["btf"] = output("#1 btf:FAIL", status=255)
+    assert judge(commands("6.1"), stock, patched).passed
+
+
+def test_long_tests_have_more_time_and_the_machine_has_enough_for_them() -> None:
+    seconds = {command.name: command.seconds for command in commands("6.1")}
+    long = [seconds[name] for name in ("btf", "bpf_iter", selftests.PROBE)]
+    assert min(long) > seconds["pinning"]
+    assert sum(long) < selftests.TIMEOUT_SECONDS
+
+
 def test_a_probe_that_differs_fails_the_run() -> None:
     stock, patched = consoles("6.1")
     patched.outputs[selftests.PROBE] = output("one more", *stock.outputs[selftests.PROBE].lines)
