@@ -15,7 +15,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from plugins.module_utils.bpfview.process import output
 
 from . import direct_boot
 from .accel import Acceleration, detect, qemu_version
-from .bench_figures import Group, Run, all_groups
+from .bench_figures import Group, Run, Verdict, all_groups
 from .bench_log import Boot, read_boot
 from .bench_page import Machine, page
 from .initramfs import build_initramfs
@@ -135,10 +135,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _report(missed: Sequence[str]) -> str:
-    if not missed:
-        return "every aim is met"
-    return "missed: " + "; ".join(missed)
+def _report(results: Mapping[str, Sequence[Group]]) -> str:
+    lines = []
+    for verdict in (Verdict.MISSED, Verdict.NOT_DECIDED):
+        those = [
+            f"{baseline}: {figure.what}"
+            for baseline, groups in results.items()
+            for group in groups
+            for figure in group.figures
+            if figure.verdict is verdict
+        ]
+        if those:
+            lines.append(f"{verdict}: {'; '.join(those)}")
+    return "\n".join(lines) or "every aim is met"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,14 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.page.write_text(text, "utf-8")
     else:
         print(text, end="")
-    missed = [
-        f"{baseline}: {figure.what}"
-        for baseline, groups in results.items()
-        for group in groups
-        for figure in group.figures
-        if figure.missed
-    ]
-    print(_report(missed), file=sys.stderr)
+    print(_report(results), file=sys.stderr)
     return 0
 
 

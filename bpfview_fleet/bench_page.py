@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .bench_figures import Figure, Group, Ratio
+from .bench_figures import Figure, Group, Ratio, Verdict
 
 _HEAD = """\
 <!-- SPDX-License-Identifier: GPL-3.0-or-later -->
@@ -19,7 +19,7 @@ after the other. Shown are the median of several boots (of rounds, for the 10,00
 median of its rounds, and in brackets the least and the greatest. The machine boots directly with
 nothing but the bench. The patched and the stock kernel take turns, and each of these boots is
 measured by what `mkdir` and `rmdir` take on tmpfs in it. A figure with an aim says whether it is
-met.
+met, or that this is not decided, because boots of the stock kernel lie as far apart.
 """
 
 _TCG = """\
@@ -97,9 +97,12 @@ def _group(number: int, results: Mapping[str, Sequence[Group]]) -> str:
 
 
 def _cell(figure: Figure) -> str:
-    if not figure.aim:
+    verdict = figure.verdict
+    if verdict is None:
         return _ratio(figure.ratio)
-    return _ratio(figure.ratio) + (", **missed**" if figure.missed else ", met")
+    return f"{_ratio(figure.ratio)}, " + (
+        f"**{verdict}**" if verdict is Verdict.MISSED else verdict
+    )
 
 
 def _ratio(ratio: Ratio) -> str:
