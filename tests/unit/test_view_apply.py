@@ -324,6 +324,51 @@ def test_subtrees_grow_shrink_and_become_single_files(tree: Tree, text: str) -> 
             assert supply(tree, view) == []
 
 
+class NoSubtrees(FakeKernel):
+    """Fails to expose in a subtree, and unless ``restores`` in its topmost cgroup as well."""
+
+    restores = True
+    failed = ""
+
+    def expose(self, folder: str, path: str, *, below: bool = False) -> None:
+        if below:
+            self.failed = path
+            raise OSError(errno.ENOMEM, "Cannot allocate memory", path)
+        if not self.restores and path == self.failed:
+            raise OSError(errno.EPERM, "Operation not permitted", path)
+        super().expose(folder, path)
+
+
+BOTH = ["system.slice", "user.slice"]
+
+
+def test_files_whose_subtree_cannot_be_made_show_the_new_text(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD, BOTH))
+    view = tree.ship(NEW, BOTH, subtree=True)
+    with pytest.raises(BpfviewError, match=r"in system\.slice: Cannot allocate memory"):
+        view_inspect.supply(tree.host, NoSubtrees(tree), (view,))
+    assert tree.shown() == dict.fromkeys(BOTH, NEW)
+    record = view_pins.load_record(tree.host) or {}
+    assert {path: (entry.sha256, entry.inode) for path, entry in record.items()} == {
+        path: (view.sha256, inode) for path, inode in inodes(tree).items()
+    }
+    supply(tree, view)
+    assert tree.shown() == dict.fromkeys([*SLICE, "user.slice"], NEW)
+    assert supply(tree, view) == []
+
+
+def test_a_former_file_that_cannot_be_put_back_does_not_hide_why_it_went(tree: Tree) -> None:
+    supply(tree, tree.ship(OLD, BOTH))
+    view = tree.ship(NEW, BOTH, subtree=True)
+    kernel = NoSubtrees(tree)
+    kernel.restores = False
+    with pytest.raises(BpfviewError, match=r"Cannot allocate memory; nor .* Operation not perm"):
+        view_inspect.supply(tree.host, kernel, (view,))
+    assert tree.shown() == {"user.slice": NEW}
+    supply(tree, view)
+    assert tree.shown() == dict.fromkeys([*SLICE, "user.slice"], NEW)
+
+
 def test_a_kernel_that_knows_no_subtrees_gets_a_file_in_each_cgroup(tree: Tree) -> None:
     tree.describe(btf("bpf_view_cgroup"))
     view = tree.ship(OLD, ["system.slice"], subtree=True)

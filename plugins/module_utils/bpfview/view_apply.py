@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -203,22 +203,18 @@ class Applier:
         if folder == generation:
             return
         self._kernel.hand_over(folder, generation)
-        for path, entry in self._shown_of(step.target, view).items():
-            self._record[path] = replace(entry, sha256=view.sha256)
+        # what files showed that are still to be replaced runs the new program as well
+        for known in (self._record, self._former):
+            for path, entry in _of(known, step.target, view).items():
+                known[path] = replace(entry, sha256=view.sha256)
         self._save()
-
-    def _shown_of(self, generation: str, view: View) -> dict[str, Entry]:
-        return {
-            path: entry
-            for path, entry in self._record.items()
-            if entry.view == view.name and entry.sha256 == generation and entry.inode
-        }
 
     def _replace_all(self, generation: str, view: View) -> None:
         """On a kernel that cannot exchange the program: make every file anew."""
         steps = [
             Step(Action.REPLACE, view.name, path, entry.subtree)
-            for path, entry in self._shown_of(generation, view).items()
+            for path, entry in _of(self._record, generation, view).items()
+            if entry.inode
         ]
         self._announce(steps)
         for step in steps:
@@ -264,11 +260,17 @@ class Applier:
         self._hide(step.target)
         try:
             self._expose(step)
-        except BpfviewError:
+        except BpfviewError as error:
             # better the former text than none
-            self._kernel.expose(
-                f"{PINS}/{former.view}/{former.sha256}", step.target, below=former.subtree
-            )
+            try:
+                self._kernel.expose(
+                    f"{PINS}/{former.view}/{former.sha256}", step.target, below=former.subtree
+                )
+            except OSError as second:
+                raise BpfviewError(
+                    f"{error.message}; nor can the former text be put back: {second.strerror}",
+                    error.remedy,
+                ) from error
             self._note(step.target, former)
             raise
 
@@ -304,6 +306,15 @@ class Applier:
                     " (dmesg)",
                 )
             time.sleep(0.01)
+
+
+def _of(known: Mapping[str, Entry], generation: str, view: View) -> dict[str, Entry]:
+    """Return the entries that show a view's generation."""
+    return {
+        path: entry
+        for path, entry in known.items()
+        if entry.view == view.name and entry.sha256 == generation
+    }
 
 
 def apply_plan(
