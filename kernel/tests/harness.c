@@ -84,7 +84,8 @@ static void wait_for_child(pid_t pid)
 				report->outcome = FAILED;
 				snprintf(report->reason, sizeof(report->reason),
 					 "killed by signal %d", WTERMSIG(status));
-			} else if (WEXITSTATUS(status) == FAILED) {
+			} else if (WEXITSTATUS(status) != PASSED &&
+				   report->outcome != SKIPPED) {
 				report->outcome = FAILED;
 			}
 			return;
@@ -97,6 +98,34 @@ static void wait_for_child(pid_t pid)
 	let_readers_go();
 	kill(-pid, SIGKILL);
 	waitpid(pid, &status, 0);
+}
+
+static const char *what_is_left(const struct test *t)
+{
+	remove_pins(t->pins);
+	remove_cgroups(t->cg);
+	remove_cgroups(t->v1);
+	if (exists(t->pins))
+		return t->pins;
+	if (exists(t->cg))
+		return t->cg;
+	return exists(t->v1) ? t->v1 : NULL;
+}
+
+/* What a test leaves and nobody can remove is held by the kernel. */
+static void clean_up(const struct test *t)
+{
+	const char *left;
+	int tries = 0;
+
+	/* Processes that were killed take a moment to leave their cgroups. */
+	while ((left = what_is_left(t)) && tries++ < 200)
+		usleep(10000);
+	if (left && report->outcome != FAILED) {
+		report->outcome = FAILED;
+		snprintf(report->reason, sizeof(report->reason),
+			 "%s cannot be removed afterwards", left);
+	}
 }
 
 static int run_case(const struct test_case *test)
@@ -123,9 +152,7 @@ static int run_case(const struct test_case *test)
 	/* What is left of the test's group would keep its folders. */
 	if (pid > 0)
 		kill(-pid, SIGKILL);
-	remove_pins(t.pins);
-	remove_cgroups(t.cg);
-	remove_cgroups(t.v1);
+	clean_up(&t);
 
 	if (report->outcome == SKIPPED) {
 		say("ok %d %s: %s # SKIP %s", nr_run, test->rule, test->what,

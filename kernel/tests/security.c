@@ -340,7 +340,7 @@ const struct test_case security[] = {
 	{ "security", "a view that would sleep and may not is refused", sleeps, SINCE_SUBTREE },
 	{ "security", "a view that writes a megabyte is read whole",
 	  writes_a_megabyte, SINCE_SUBTREE },
-	{ "security", "a view that writes eight cannot be read, and takes no more memory",
+	{ "security", "a view that writes eight megabytes cannot be read",
 	  writes_more_than_may_be, SINCE_SUBTREE },
 	{ "security", "a view that follows a bad pointer reads 0", faults, SINCE_SUBTREE },
 	{ "security", "in a user and cgroup namespace there is nothing above its own cgroup",

@@ -78,7 +78,7 @@ static void cannot_wait_for_user(struct test *t)
 	EXPECT_RET(-EINVAL, load_refused("waits_for_user"));
 }
 
-static void only_its_own_cgroup(struct test *t)
+static void not_what_it_found(struct test *t)
 {
 	(void)t;
 	EXPECT_RET(-EINVAL, load_refused("flushes_another"));
@@ -146,8 +146,8 @@ const struct test_case sleepable[] = {
 	  refused, SINCE_SLEEPABLE },
 	{ "sleepable", "a view cannot wait for user space",
 	  cannot_wait_for_user, SINCE_SLEEPABLE },
-	{ "sleepable", "a view can flush its own cgroup only",
-	  only_its_own_cgroup, SINCE_SLEEPABLE },
+	{ "sleepable", "a view can flush no cgroup that it merely found",
+	  not_what_it_found, SINCE_SLEEPABLE },
 	{ "sleepable", "replaces a view that cannot sleep, and the other way round",
 	  replaces_another, SINCE_SLEEPABLE },
 	{ "sleepable", "readers that flush and rmdir do not wait for each other",
