@@ -43,8 +43,8 @@ SLAB_TOLERANCE = 0.01
 
 # What the kernel must be able to do, or the run proves less than it says.
 NEEDED = {
-    "debug": ("failslab", "kmemleak"),
-    "kcsan": ("failslab", "kcsan"),
+    "debug": ("failslab", "kmemleak", "kasan", "lockdep", "odebug", "hung_task"),
+    "kcsan": ("failslab", "kcsan", "hung_task"),
 }
 
 _PROBLEM = re.compile(r"^stress: problem: (.*)$")

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "stress.h"
+#include "../tests/memory.h"
 #include "../tests/mounts.h"
 #include "../tests/option.h"
 
@@ -71,6 +72,19 @@ static void tear_down(void)
 	wait_for_dead_cgroups();
 }
 
+/* The checks that the kernel makes by itself, so that nobody takes their silence for an answer. */
+static void report_lacks(void)
+{
+	if (!kernel_keeps_freed())
+		say("stress: lacks kasan");
+	if (!exists("/proc/lockdep_stats"))
+		say("stress: lacks lockdep");
+	if (!exists("/sys/kernel/debug/debug_objects/stats"))
+		say("stress: lacks odebug");
+	if (!exists("/proc/sys/kernel/hung_task_timeout_secs"))
+		say("stress: lacks hung_task");
+}
+
 /* lockdep switches itself off when it has reported something, or is full. */
 static void expect_lockdep_is_on(void)
 {
@@ -89,6 +103,7 @@ static void run_random(void)
 	    shared->ops, digest_choices(describe_workers()));
 	write_text(CGROUP2 "/cgroup.subtree_control", "+pids +cpu +memory");
 	write_text(TREE2 "/cgroup.subtree_control", "+pids");
+	report_lacks();
 	if (!set_up_faults())
 		say("stress: lacks failslab");
 	if (!forget_old_leaks())

@@ -94,6 +94,10 @@ def test_an_empty_log_fails(log: str) -> None:
     [
         ("debug", False, "kcsan", True),
         ("debug", False, "failslab", False),
+        ("debug", False, "kasan", False),
+        ("debug", False, "lockdep", False),
+        ("debug", False, "odebug", False),
+        ("debug", False, "hung_task", False),
         ("kcsan", False, "kcsan", False),
         ("kcsan", False, "kmemleak", True),
         ("", False, "failslab", False),
