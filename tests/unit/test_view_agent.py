@@ -14,7 +14,7 @@ import pytest
 
 from plugins.module_utils.bpfview import agent_archive, view_agent, views_units
 from plugins.module_utils.bpfview.views_desired import KeyCheck
-from tests.unit.view_fixture import Tree
+from tests.unit.view_fixture import FakeKernel, Tree
 
 SOURCES = Path(agent_archive.__file__).parent
 
@@ -128,6 +128,22 @@ def test_at_boot_on_a_fallback_kernel_it_does_nothing_and_does_not_fail(
     assert status == 0
     assert "nothing done" in out
     assert run(tree, capsys, "apply")[0] == 1
+
+
+def test_at_boot_it_ends_well_where_a_view_is_refused_and_says_which(
+    tree: Tree, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_agent, "Kernel", lambda _host: FakeKernel(tree))
+    tree.want(tree.ship("REJECT", name="cpu"), tree.ship("tasks_count 1\n", name="tasks"))
+    status, out, err = run(tree, capsys, "apply", "--boot")
+    assert (status, err) == (0, "")
+    assert "left as it was: The view cpu was refused" in out
+    assert "expose tasks view.tasks" in out
+    _status, out, _err = run(tree, capsys, "apply", "--boot", "--json")
+    assert json.loads(out) == {"changed": False, "steps": []}
+    status, _out, err = run(tree, capsys, "apply")
+    assert status == 1
+    assert "register R0" in err
 
 
 def test_inspect_says_what_would_be_done(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:

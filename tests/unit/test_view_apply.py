@@ -415,6 +415,59 @@ def test_a_rejected_view_replaces_nothing_and_shows_the_log(tree: Tree) -> None:
     assert views_desired.load(tree.host) == (memory, cpu)
 
 
+@pytest.mark.parametrize("bad", ["cpu", "memory", "tasks"])
+@pytest.mark.parametrize("text", ["REJECT", "no view\n"], ids=["refused", "unreadable"])
+def test_at_boot_a_view_that_an_older_kernel_refuses_is_said_and_left_out(
+    tree: Tree, bad: str, text: str
+) -> None:
+    names = ["cpu", "memory", "tasks"]
+    views = [tree.ship(text if name == bad else OLD, ["/"], name) for name in names]
+    good = [name for name in names if name != bad]
+    tree.want(*views)
+    log: list[str] = []
+    steps = view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append)
+    assert tree.entries() == [f"view.{name}" for name in good]
+    assert [step.view for step in steps] == good * 2
+    said = [line for line in log if line.startswith("left as it was")]
+    assert [f"view {bad} " in line for line in said] == [True]
+    # the next look finds nothing else to do, and somebody who deploys or looks himself is told
+    assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append) == []
+    with pytest.raises(BpfviewError, match=f"(?s)view {bad} .*Nothing was replaced"):
+        view_inspect.reconcile(tree.host, FakeKernel(tree), True, log.append)
+    refuse(tree, f"view {bad} ", *views)
+    assert tree.entries() == [f"view.{name}" for name in good]
+
+
+@pytest.mark.parametrize("subtree", [False, True])
+def test_at_boot_a_refused_view_leaves_what_it_was_to_replace(tree: Tree, subtree: bool) -> None:
+    old = tree.ship(OLD)
+    supply(tree, old, tree.ship(OLD, ["/"], "tasks"))
+    before = inodes(tree)
+    tasks = tree.ship(NEW, ["/"], "tasks")
+    tree.want(tree.ship("REJECT", ["system.slice"], subtree=subtree), tasks)
+    view_inspect.reconcile(tree.host, FakeKernel(tree), False, lambda _line: None)
+    assert all_show(tree, OLD)
+    assert tree.shown("view.tasks") == {".": NEW}
+    assert inodes(tree) == before
+    assert tree.pinned() == [
+        "memory",
+        f"memory/{old.sha256}",
+        "tasks",
+        f"tasks/{tasks.sha256}",
+    ]
+    assert supply(tree, old, tasks) == []
+
+
+def test_at_boot_what_the_system_refuses_is_an_error_still(tree: Tree) -> None:
+    def full(what: str) -> None:
+        if what == "load":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    tree.want(tree.ship(OLD))
+    with pytest.raises(OSError, match="No space"):
+        view_inspect.reconcile(tree.host, FakeKernel(tree, full), False, lambda _line: None)
+
+
 @pytest.mark.parametrize("text", ["no view\n", "cut 1", "unknown_key 1\n"])
 def test_a_view_that_reads_badly_replaces_nothing(tree: Tree, text: str) -> None:
     keys = {"some_bytes": KeyCheck("grows")}

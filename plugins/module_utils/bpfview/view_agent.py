@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--boot",
                 action="store_true",
-                help="do nothing on a kernel without views, and expect cgroups to come later",
+                help="do nothing on a kernel without views, leave out a view that it refuses, and"
+                " expect cgroups to come later",
             )
         if name == "read":
             command.add_argument("view", metavar="VIEW", help="memory, cpu, tasks, …")

@@ -44,6 +44,10 @@ def check_host(host: Host) -> None:
     view_host.check_bpffs(host)
 
 
+class Refused(BpfviewError):
+    """A view that this kernel's verifier does not take, or that cannot be read."""
+
+
 class Applier:
     """Carries out steps. What is about to be made is recorded first, so nothing stays unclaimed."""
 
@@ -70,23 +74,53 @@ class Applier:
         self._made: set[str] = set()
         self._loaded: list[str] = []
         self._log = log
+        self._strict = True
 
-    def run(self, steps: Sequence[Step]) -> None:
-        """Carry out the steps in order; whatever comes, the record is true afterwards."""
+    def apply(self, *, strict: bool) -> list[Step]:
+        """Plan and carry out; return the steps that were taken.
+
+        Not ``strict`` leaves a refused view as it was, and goes on with the others.
+        """
+        self._strict = strict
+        views = list(self._views.values())
+        steps = view_plan.plan(views, self._observed)
+        taken = self.run(steps) if steps else []
+        # also what a run that was killed left
+        drop_empty_folders(self._host, views)
+        return taken
+
+    def run(self, steps: Sequence[Step]) -> list[Step]:
+        """Carry out the steps in order, and return those that were taken.
+
+        Whatever comes, the record is true afterwards.
+        """
         contents = {
             step.view: view_host.read_object(self._host, self._views[step.view])
             for step in steps
             if step.action is Action.LOAD
         }
         self._announce([step for step in steps if step.action in {Action.EXPOSE, Action.REPLACE}])
+        taken: list[Step] = []
+        refused: set[str] = set()
         try:
             for step in steps:
+                if step.view in refused:
+                    continue
                 self._log(str(step))
-                self._do(step, contents)
+                try:
+                    self._do(step, contents)
+                except Refused as error:
+                    if self._strict:
+                        raise
+                    self._log(f"left as it was: {error.message.splitlines()[0]}")
+                    refused.add(step.view)
+                else:
+                    taken.append(step)
         finally:
             for path in self._announced:
                 self._settle(path)
             self._save()
+        return taken
 
     def _announce(self, steps: Sequence[Step]) -> None:
         """Record the entries that are about to be made."""
@@ -136,10 +170,11 @@ class Applier:
             self._kernel.load(content, view.name, staging)
             self._prove(view, staging)
         except (Rejected, BpfviewError, OSError) as error:
-            for folder in (staging, *self._loaded):
+            goes_on = not self._strict and isinstance(error, Rejected | Refused)
+            for folder in (staging, *(() if goes_on else self._loaded)):
                 self._kernel.discard(folder)
             if isinstance(error, Rejected):
-                raise BpfviewError(
+                raise Refused(
                     f"The view {view.name} was refused: {error}\n",
                     "Nothing was replaced. Mend its source in bpf/ so that the verifier accepts it"
                     " and build the views again: make views",
@@ -182,8 +217,8 @@ class Applier:
         return self._host.path(f"{ROOT}/{cgroup}").is_dir()
 
     @staticmethod
-    def _unreadable(view: View, cgroup: str, error: Exception) -> BpfviewError:
-        return BpfviewError(
+    def _unreadable(view: View, cgroup: str, error: Exception) -> Refused:
+        return Refused(
             f"The new view {view.name} cannot be read in {shown(cgroup)}: {error}",
             "Nothing was replaced. Mend its source in bpf/ and build the views again",
         )
@@ -317,28 +352,12 @@ def _of(known: Mapping[str, Entry], generation: str, view: View) -> dict[str, En
     }
 
 
-def apply_plan(
-    host: Host,
-    kernel: Kernel,
-    views: Sequence[View],
-    observed: Observed,
-    log: Callable[[str], None] = lambda _line: None,
-) -> list[Step]:
-    """Plan and carry out; return the steps that were taken."""
-    steps = view_plan.plan(views, observed)
-    if steps:
-        Applier(host, kernel, views, observed, log).run(steps)
-    # also what a run that was killed left
-    drop_empty_folders(host, views)
-    return steps
-
-
 def remove_all(
     host: Host, kernel: Kernel, log: Callable[[str], None] = lambda _line: None
 ) -> list[Step]:
     """Take every entry and pin of ours away, and the folders; return the steps taken."""
     observed = view_host.observe(host, kernel, (), view_host.Targets({}, [], {}))
-    steps = apply_plan(host, kernel, (), observed, log)
+    steps = Applier(host, kernel, (), observed, log).apply(strict=True)
     host.path(view_pins.RECORD).unlink(missing_ok=True)
     return steps
 

@@ -195,8 +195,9 @@ def drop_stale_objects(host: Host, views: Sequence[View]) -> None:
 def reconcile(host: Host, kernel: Kernel, strict: bool, log: Callable[[str], None]) -> list[Step]:
     """Bring a host to what its own list says, as the agent does.
 
-    Not ``strict`` is for a boot: on a kernel without the series, and for a selector that matches
-    nothing yet, it says so and goes on, for a host on its fallback kernel is not a broken one.
+    Not ``strict`` is for a boot: on a kernel without the series, for a view that an older one
+    refuses, and for a selector that matches nothing yet, it says so and goes on, for a host on its
+    fallback kernel is not a broken one.
     """
     cgroup_tree.check_unified(host)
     with view_apply.only_one(host):
@@ -220,7 +221,7 @@ def reconcile(host: Host, kernel: Kernel, strict: bool, log: Callable[[str], Non
         for view, selector in found.unmatched:
             log(f"no cgroup matches {selector!r} of the view {view} now")
         observed = view_host.observe(host, kernel, views, found)
-        return view_apply.apply_plan(host, kernel, views, observed, log)
+        return view_apply.Applier(host, kernel, views, observed, log).apply(strict=strict)
 
 
 def remove(
