@@ -64,21 +64,6 @@ void unlink_as_ever(struct test *t)
 	EXPECT(exists(path("%s/cgroup.procs", t->cg)), "cgroup.procs is gone");
 }
 
-static bool map_goes(__u32 id)
-{
-	int tries, fd;
-
-	for (tries = 0; tries < 500; tries++) {
-		fd = bpf_map_get_fd_by_id(id);
-		if (fd == -ENOENT)
-			return true;
-		if (fd >= 0)
-			close(fd);
-		usleep(10000);
-	}
-	return false;
-}
-
 /* A pin keeps its object, and its end frees it. */
 void bpffs_as_ever(struct test *t)
 {
@@ -97,7 +82,7 @@ void bpffs_as_ever(struct test *t)
 	EXPECT(fd >= 0, "the pin does not keep the map: %d", fd);
 	close(fd);
 	EXPECT_OK(remove_file(where));
-	EXPECT(map_goes(info.id), "it is still there without a pin");
+	EXPECT(object_goes(bpf_map_get_fd_by_id, info.id), "it is still there without a pin");
 }
 
 const struct test_case as_ever[] = {

@@ -335,3 +335,18 @@ int pin_subtree(int fd, const char *where)
 {
 	return pin_with_flags(fd, where, subtree_flag);
 }
+
+bool object_goes(int (*fd_by_id)(__u32 id), __u32 id)
+{
+	int tries, fd;
+
+	for (tries = 0; tries < 500; tries++) {
+		fd = fd_by_id(id);
+		if (fd == -ENOENT)
+			return true;
+		if (fd >= 0)
+			close(fd);
+		usleep(10000);
+	}
+	return false;
+}

@@ -3,6 +3,9 @@
 #ifndef OBJECTS_H
 #define OBJECTS_H
 
+#include <stdbool.h>
+#include <linux/types.h>
+
 #include "control.h"
 #include "since.h"
 
@@ -24,6 +27,8 @@ int load_objects(void);
  */
 int load_objects_of(enum since patches);
 void reset_control(void);
+/* Is the object with this id freed? It may go a moment after its last user. */
+bool object_goes(int (*fd_by_id)(__u32 id), __u32 id);
 /* End what waits in the view "held". */
 void let_readers_go(void);
 

@@ -195,22 +195,6 @@ static void open_over_rmdir(struct test *t)
 	expect_dead(fd);
 }
 
-/* Is the link with this id still there? It may go a moment after its last user. */
-static bool link_goes(__u32 id)
-{
-	int tries, fd;
-
-	for (tries = 0; tries < 500; tries++) {
-		fd = bpf_link_get_fd_by_id(id);
-		if (fd == -ENOENT)
-			return true;
-		if (fd >= 0)
-			close(fd);
-		usleep(10000);
-	}
-	return false;
-}
-
 static void no_reference(struct test *t)
 {
 	struct bpf_link_info info = {};
@@ -245,7 +229,7 @@ static void object_is_freed(struct test *t)
 	EXPECT(entry_fd >= 0, "open: %d", entry_fd);
 	close(fd);
 	EXPECT_OK(remove_file(path("%s/pin", t->pins)));
-	EXPECT(link_goes(info.id), "an open entry keeps the link");
+	EXPECT(object_goes(bpf_link_get_fd_by_id, info.id), "an open entry keeps the link");
 	expect_dead(entry_fd);
 }
 
