@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plugins.module_utils.bpfview import bpftool_build, debian_packages, kernel_key, kernel_source
+from plugins.module_utils.bpfview import bpftool_build
 from plugins.module_utils.bpfview import kernel_build as builder
 from plugins.modules import kernel_build
+from tests.unit.builder_fixture import kernel_dir
 from tests.unit.module_runner import run_module
-from tests.unit.source_fixture import PACKAGE
 
 ROOT = Path(__file__).parents[2]
-__all__ = ["run_module"]  # a fixture is used by its name alone
+__all__ = ["kernel_dir", "run_module"]  # fixtures are used by their names alone
 
 
 def publish(planned, manifest, name):
@@ -29,24 +29,13 @@ def publish(planned, manifest, name):
 
 
 @pytest.fixture(name="arguments")
-def _arguments(tmp_path, monkeypatch):
-    folder = tmp_path / "kernel"
-    for name, text in {
-        "6.1/series": "a.patch\n", "6.1/a.patch": "", "config/lab.config": "",
-        "config/bpf_view.config": "",
-    }.items():  # fmt: skip
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    monkeypatch.setattr(kernel_key, "toolchain", lambda: dict.fromkeys(("gcc", "ld", "as"), "1"))
-    monkeypatch.setattr(kernel_source, "choose", lambda *_: PACKAGE)
-    versions = dict.fromkeys(("dpkg", *bpftool_build.LIBRARIES), "1")
-    monkeypatch.setattr(debian_packages, "installed", lambda *_: versions)
+def _arguments(tmp_path, monkeypatch, kernel_dir):
     monkeypatch.setattr(builder, "build", lambda plan, _: publish(plan, "manifest.json", "bzImage"))
     monkeypatch.setattr(
         bpftool_build, "build", lambda plan, _: publish(plan, "bpftool.json", "bpftool.log")
     )
     return {
-        "baseline": "6.1", "kernel_dir": str(folder), "config_base": "lab",
+        "baseline": "6.1", "kernel_dir": str(kernel_dir), "config_base": "lab",
         "cache_dir": str(tmp_path / "cache"), "output_dir": str(tmp_path / "out"),
     }  # fmt: skip
 

@@ -12,16 +12,16 @@ import pytest
 from bpfview_fleet import kernel_reproduce
 from plugins.module_utils.bpfview import (
     bpftool_build,
-    debian_packages,
     kernel_build,
-    kernel_key,
     kernel_source,
 )
 from plugins.module_utils.bpfview.deb_contents import contents_sha256
 from plugins.module_utils.bpfview.errors import BpfviewError
+from tests.unit.builder_fixture import kernel_dir
 from tests.unit.deb_fixture import make_deb
 from tests.unit.source_fixture import PACKAGE
 
+__all__ = ["kernel_dir"]  # a fixture is used by its name alone
 PLAIN = {"usr/file": b"plain"}
 
 
@@ -67,26 +67,15 @@ def build_first(request):
 
 
 @pytest.fixture
-def request_(tmp_path, monkeypatch, builder):
+def request_(tmp_path, monkeypatch, builder, kernel_dir):
     """A request whose kernel and bpftool are in the cache."""
-    folder = tmp_path / "kernel"
-    for name, text in {
-        "6.1/series": "a.patch\n", "6.1/a.patch": "", "config/lab.config": "",
-        "config/bpf_view.config": "",
-    }.items():  # fmt: skip
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    monkeypatch.setattr(kernel_key, "toolchain", lambda: dict.fromkeys(("gcc", "ld", "as"), "1"))
-    monkeypatch.setattr(kernel_source, "choose", lambda *_: PACKAGE)
-    versions = dict.fromkeys(("dpkg", *bpftool_build.LIBRARIES), "1")
-    monkeypatch.setattr(debian_packages, "installed", lambda *_: versions)
     source = tmp_path / "cache/source" / PACKAGE.slug
     source.mkdir(parents=True)
     (source / "source.deb").write_text("source")
     monkeypatch.setattr(kernel_source, "fetch", lambda *_: source / "source.deb")
     # nobody else may look into the folder of a test
     monkeypatch.setattr(kernel_reproduce, "other_user", lambda: None)
-    request = kernel_build.Request("6.1", folder, tmp_path / "cache", config_base="lab")
+    request = kernel_build.Request("6.1", kernel_dir, tmp_path / "cache", config_base="lab")
     build_first(request)
     (tmp_path / "place").mkdir()
     return request
