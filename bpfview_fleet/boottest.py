@@ -25,8 +25,7 @@ from .initramfs import build_initramfs
 from .ktap import Report, read_log
 from .shipped_views import shipped_views
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ROOT / "kernel" / "tests"
+SOURCES = direct_boot.ROOT / "kernel" / "tests"
 TIMEOUT_SECONDS = 300.0
 
 
@@ -127,7 +126,7 @@ def summary(reports: Sequence[Report]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line. Returns the exit status."""
     arguments = _arguments(argv)
-    folder = ROOT / "build" / "boottest" / arguments.baseline
+    folder = direct_boot.ROOT / "build" / "boottest" / arguments.baseline
     try:
         # A view is compiled for a baseline, and finds its way on any kernel of that line.
         built = direct_boot.built_kernel(arguments.baseline)

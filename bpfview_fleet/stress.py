@@ -284,7 +284,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--without-debug", action="store_true",
-        help="do not fail on a kernel that has no failslab, kmemleak or KCSAN",
+        help="do not fail on a kernel that lacks checks of a debug kernel",
     )  # fmt: skip
     return parser.parse_args(argv)
 
