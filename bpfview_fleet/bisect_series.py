@@ -43,6 +43,7 @@ PROVED_FROM = {
     "sleepable": 11,
     "subtree": 12,
     "security": 12,
+    "limit": 13,
 }
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernels that lack one thing each, built in a minute and kept: what the series says on them.
+"""Kernels that lack something each, built in a minute and kept: what the series says on them.
 
 ``kernel/config/tiny.config`` and ``bpf_view.config`` make the smallest kernel with views; the
-others are that one without something.
+others are that one without something, be it memory at times.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ KIND = "tiny-kernel"
 
 @dataclass(frozen=True)
 class TinyKernel:
-    """A kernel by what it lacks."""
+    """A kernel by what it lacks, and the rule that its tests prove."""
 
     name: str
+    proves: str
     # of kernel/config, merged onto the smallest kernel with views
     fragment: str = ""
     patched: bool = True
@@ -34,10 +35,11 @@ class TinyKernel:
 
 # The one without the series is first, as it is built before anything is patched.
 TINY_KERNELS = (
-    TinyKernel("stock", patched=False),
-    TinyKernel("no-bpf", "tiny-no-bpf.config"),
-    TinyKernel("no-cgroups", "tiny-no-cgroups.config"),
-    TinyKernel("no-fsnotify", "tiny-no-fsnotify.config"),
+    TinyKernel("stock", "security", patched=False),
+    TinyKernel("no-bpf", "rule-10", "tiny-no-bpf.config"),
+    TinyKernel("no-cgroups", "rule-10", "tiny-no-cgroups.config"),
+    TinyKernel("no-fsnotify", "rule-10", "tiny-no-fsnotify.config"),
+    TinyKernel("failslab", "no-memory", "tiny-failslab.config"),
 )
 
 

@@ -33,11 +33,11 @@ struct test_case {
 extern const struct test_case as_ever[], rule_1[], rule_2[], rule_3[], rule_4[], rule_5[],
 			      rule_6[], rule_7[], rule_8[], rule_9[],
 			      unlink_cases[], link_update[], sleepable[],
-			      subtree[], security[], shipped_views[];
+			      subtree[], limit[], security[], shipped_views[];
 
 /* For kernels that are no complete ones. */
 extern const struct test_case without_bpf[], without_cgroups[],
-			      without_fsnotify[], without_series[];
+			      without_fsnotify[], without_series[], no_memory[];
 
 /* A case of security[] with a file of its own. */
 void inside_namespaces(struct test *t);

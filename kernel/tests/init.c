@@ -28,11 +28,12 @@ static const struct kernel {
 	{ "no-cgroups", without_cgroups, false, true, false },
 	{ "no-fsnotify", without_fsnotify, true, true, true },
 	{ "stock", without_series, true, true, false },
+	{ "failslab", no_memory, true, true, true },
 };
 
 static const struct test_case * const rules[] = {
 	as_ever, rule_1, rule_2, rule_3, rule_4, rule_5, rule_6, rule_7, rule_8,
-	rule_9, unlink_cases, link_update, sleepable, subtree, security,
+	rule_9, unlink_cases, link_update, sleepable, subtree, limit, security,
 	shipped_views,
 };
 

@@ -13,7 +13,8 @@ enum since {
 	SINCE_UPDATE	= 10,
 	SINCE_SLEEPABLE	= 11,
 	SINCE_SUBTREE	= 12,
-	WHOLE_SERIES	= 12,
+	SINCE_LIMIT	= 13,
+	WHOLE_SERIES	= 13,
 };
 
 #endif

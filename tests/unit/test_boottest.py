@@ -21,7 +21,8 @@ LOG = """\
 
 def test_all_rules_and_extensions_are_asked_for() -> None:
     assert {f"rule-{number}" for number in range(1, 11)} <= RULES
-    assert {"security", "unlink", "link-update", "sleepable", "subtree"} <= RULES
+    assert {"unlink", "link-update", "sleepable", "subtree", "limit"} <= RULES
+    assert {"security", "no-memory"} <= RULES
 
 
 def test_each_tiny_kernel_runs_tests_of_its_own() -> None:

@@ -11,7 +11,8 @@ _AS_ROOT = "Run it as root (become: true)"
 _REMEDIES = {
     errno.EACCES: _AS_ROOT,
     errno.EPERM: _AS_ROOT,
-    errno.ENOSPC: "Make room on that file system (df, df -i) and run again",
+    errno.ENOSPC: "Make room on that file system (df, df -i; a cgroup's directory holds 256 views)"
+    " and run again",
     errno.EDQUOT: "Make room on that file system (df, df -i) and run again",
     errno.EROFS: "Mount that file system so that it can be written (dmesg may say why it is not)",
     errno.ENOMEM: "Free memory on the host and run again",
