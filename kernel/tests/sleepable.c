@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
 
 #include "files.h"
 #include "harness.h"
@@ -36,19 +38,15 @@ static int work_in(void *cg)
 }
 
 /* Nothing but the view's own flush can have gathered it at this moment. */
-static void exact(struct test *t)
+static void expect_exact(const char *view, const char *child)
 {
-	const char *child = path("%s/child", t->cg);
 	long long shown, kernel;
 	int round, exact = 0;
 	char text[64];
 
-	EXPECT_OK(pin(flushed_fd, path("%s/pin", t->pins)));
-	EXPECT_OK(make_dir(child));
-	EXPECT_OK(pin(flushed_fd, path("%s/view.x", child)));
 	for (round = 0; round < 3; round++) {
 		EXPECT_OK(finish(start(work_in, (void *)child)));
-		EXPECT(read_text(path("%s/view.x", child), text, sizeof(text)) > 0, "no text");
+		EXPECT(read_text(view, text, sizeof(text)) > 0, "no text");
 		shown = atoll(text);
 		kernel = usage_from_kernel(child);
 		EXPECT(kernel >= 50000 * (round + 1), "the kernel counts %lld us", kernel);
@@ -58,6 +56,59 @@ static void exact(struct test *t)
 		exact += shown == kernel;
 	}
 	EXPECT(exact, "it never agreed with the kernel");
+}
+
+static void exact(struct test *t)
+{
+	const char *child = path("%s/child", t->cg);
+
+	EXPECT_OK(pin(flushed_fd, path("%s/pin", t->pins)));
+	EXPECT_OK(make_dir(child));
+	EXPECT_OK(pin(flushed_fd, path("%s/view.x", child)));
+	expect_exact(path("%s/view.x", child), child);
+}
+
+static bool kernel_finds_cgroups(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found;
+
+	EXPECT(btf, "the kernel has no BTF");
+	found = btf__find_by_name_kind(btf, "bpf_cgroup_from_id", BTF_KIND_FUNC) > 0;
+	btf__free(btf);
+	return found;
+}
+
+/* A link to by_id.bpf.c's view, of the cgroup with that id. */
+static int new_link_by_id(unsigned long long id)
+{
+	struct bpf_object *obj = bpf_object__open_file("/by_id.bpf.o", NULL);
+	struct bpf_map *constants;
+	size_t size;
+
+	EXPECT(obj, "cannot open the object: %d", errno);
+	constants = bpf_object__find_map_by_name(obj, ".rodata");
+	EXPECT(constants, "it has no constants");
+	memcpy(bpf_map__initial_value(constants, &size), &id, sizeof(id));
+	EXPECT_OK(bpf_object__load(obj));
+	return bpf_link_create(bpf_program__fd(bpf_object__next_program(obj, NULL)), 0,
+			       view_attach_type(), NULL);
+}
+
+/* The view is in one cgroup and shows another. */
+static void exact_by_id(struct test *t)
+{
+	const char *child = path("%s/child", t->cg);
+	int fd;
+
+	if (!kernel_finds_cgroups())
+		skip("this kernel has no bpf_cgroup_from_id");
+	EXPECT_OK(make_dir(child));
+	fd = new_link_by_id(inode_of(child));
+	EXPECT(fd >= 0, "no link: %d", fd);
+	EXPECT_OK(pin(fd, path("%s/pin", t->pins)));
+	EXPECT_OK(pin(fd, path("%s/view.x", t->cg)));
+	expect_exact(path("%s/view.x", t->cg), child);
 }
 
 static void refused(struct test *t)
@@ -148,6 +199,8 @@ const struct test_case sleepable[] = {
 	  cannot_wait_for_user, SINCE_SLEEPABLE },
 	{ "sleepable", "a view can flush no cgroup that it merely found",
 	  not_what_it_found, SINCE_SLEEPABLE },
+	{ "sleepable", "a view flushes a cgroup that it holds a reference on",
+	  exact_by_id, SINCE_SLEEPABLE },
 	{ "sleepable", "replaces a view that cannot sleep, and the other way round",
 	  replaces_another, SINCE_SLEEPABLE },
 	{ "sleepable", "readers that flush and rmdir do not wait for each other",
