@@ -12,7 +12,8 @@ from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
 
-from .accel import Acceleration
+from . import emulator_race
+from .accel import Acceleration, qemu_version
 
 ROOT = Path(__file__).resolve().parent.parent
 QEMU = "qemu-system-x86_64"
@@ -87,7 +88,8 @@ def boot(  # noqa: PLR0913  # a machine has that many parts
 ) -> str | None:
     """Boot until QEMU ends. Returns what was wrong with that, or None; the console is in ``log``.
 
-    ``timeout`` is in seconds. ``drives`` are raw images, /dev/vda and on.
+    ``timeout`` is in seconds. ``drives`` are raw images, /dev/vda and on. A boot that QEMU's own
+    race may have ended is repeated, once; the first console is kept beside ``log``.
     """
     command = [tool(QEMU), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                "-machine", "q35", *acceleration.args(), "-cpu", cpu, "-smp", "2",
@@ -96,6 +98,19 @@ def boot(  # noqa: PLR0913  # a machine has that many parts
                "-append", command_line]  # fmt: skip
     for drive in drives:
         command += ["-drive", f"file={drive},format=raw,if=virtio"]
+    trouble = _run_machine(command, log, timeout)
+    if emulator_race.explains(_text(log), acceleration, qemu_version()):
+        first = log.rename(log.with_suffix(".int3.log"))
+        print(f"# a race in this QEMU may have ended that boot: again; its console: {first}")
+        trouble = _run_machine(command, log, timeout)
+    return trouble
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def _run_machine(command: Sequence[str], log: Path, timeout: float) -> str | None:
     log.unlink(missing_ok=True)
     try:
         done = subprocess.run(

@@ -68,3 +68,21 @@ def test_a_kernel_is_found_where_make_puts_it(
     image.parent.mkdir(parents=True)
     image.touch()
     assert built_kernel("6.12", fragment, stock=stock) == image
+
+
+@pytest.mark.parametrize(
+    ("version", "boots"),
+    [("QEMU emulator version 7.2.22 (Debian)", 2), ("QEMU emulator version 8.1.0", 1)],
+)
+def test_a_boot_that_the_emulators_race_may_have_ended_is_repeated_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, boots: int
+) -> None:
+    monkeypatch.setattr(direct_boot, "qemu_version", lambda: version)
+    console = tmp_path / "console.log"
+    panic = "[    0.5] Oops: int3: 0000 [#1] PREEMPT SMP"
+    _fake_qemu(tmp_path, monkeypatch, f'echo "{panic}" > {console}; echo boot >> {tmp_path}/boots')
+    boot(tmp_path / "k", tmp_path / "i", console, Acceleration("tcg", "test"), 5.0)
+    assert (tmp_path / "boots").read_text(encoding="utf-8").count("boot") == boots
+    # One that recurs is no accident, and is there for the judge.
+    assert panic in console.read_text(encoding="utf-8")
+    assert (tmp_path / "console.int3.log").exists() == (boots == 2)
