@@ -9,7 +9,9 @@ import yaml
 
 from plugins.module_utils.bpfview import cache, view_build
 
-SOURCES = Path(__file__).resolve().parent.parent / "bpf"
+from .direct_boot import ROOT
+
+SOURCES = ROOT / "bpf"
 
 
 def shipped_views(kernel_folder: Path) -> dict[str, bytes]:

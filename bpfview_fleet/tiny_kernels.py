@@ -16,9 +16,10 @@ from pathlib import Path
 from plugins.module_utils.bpfview import cache, kernel_config, kernel_key, kernel_series
 from plugins.module_utils.bpfview.kernel_source import Package, choose
 
+from .direct_boot import ROOT
 from .kernel_tree import Tree, unpacked
 
-KERNEL_DIR = Path(__file__).resolve().parent.parent / "kernel"
+KERNEL_DIR = ROOT / "kernel"
 KIND = "tiny-kernel"
 
 
