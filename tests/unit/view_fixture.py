@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plugins.module_utils.bpfview import view_kernel, views_desired, views_units
+from plugins.module_utils.bpfview import running_kernel, view_kernel, views_desired, views_units
 from plugins.module_utils.bpfview.digest import sha256_bytes
 from plugins.module_utils.bpfview.host_layout import Host, Output
 from plugins.module_utils.bpfview.libbpf import Rejected
@@ -36,6 +36,19 @@ def btf(*functions: str, **constants: int) -> bytes:
     return struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names)) + (
         types + names
     )
+
+
+def btf_with_enum(name: str, **members: int) -> bytes:
+    """BTF of one enum with a name."""
+    names = b"\0" + b"".join(word.encode() + b"\0" for word in (name, *members))
+
+    def at(word: str) -> int:
+        return names.index(b"\0" + word.encode() + b"\0") + 1
+
+    types = struct.pack("=III", at(name), 6 << 24 | len(members), 4)
+    types += b"".join(struct.pack("=Ii", at(word), value) for word, value in members.items())
+    header = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
+    return header + types + names
 
 
 @dataclass
@@ -87,6 +100,7 @@ class Tree:
     def describe(self, content: bytes) -> None:
         """Set the running kernel's BTF."""
         (self.root / "sys/kernel/btf/vmlinux").write_bytes(content)
+        running_kernel.constant_in.cache_clear()
 
     def mounts(self, *lines: str) -> None:
         """Set what is mounted."""

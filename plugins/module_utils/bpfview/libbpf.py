@@ -6,22 +6,21 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from .errors import BpfviewError
+from .running_kernel import constant_in
 
 LIBRARY = "libbpf.so.1"
 PACKAGE = "libbpf1"
-BTF = "/sys/kernel/btf/vmlinux"
 VIEW_SECTIONS = ("view/", "view.s/")
 VIEW_FUNCTION = "bpf_view_cgroup"
 
 _PROG_TYPE_TRACING = 26
 _F_SLEEPABLE = 1 << 4
-_KIND_ENUM = 6
 _LOG_BYTES = 1 << 20
 _DEBUG = 2  # libbpf's least urgent message level
 
@@ -34,9 +33,13 @@ class Rejected(Exception):
 
 
 class Libbpf:
-    """The library, with what it says kept for error messages. Not safe for threads."""
+    """The library, with what it says kept for error messages. Not safe for threads.
 
-    def __init__(self) -> None:
+    ``btf`` is the running kernel's.
+    """
+
+    def __init__(self, btf: Path) -> None:
+        self._btf = btf
         try:
             self._lib = ctypes.CDLL(LIBRARY, use_errno=True)
         except OSError as error:
@@ -80,32 +83,8 @@ class Libbpf:
             raise self._fail(what, ctypes.get_errno() or -value)
         return value
 
-    def enum_value(self, enum: str, name: str) -> int | None:
-        """Return an enumerator's value in the running kernel's BTF, None if there is no such."""
-        parse = self._function("btf__parse_raw", _POINTER, ctypes.c_char_p)
-        find = self._function(
-            "btf__find_by_name_kind", ctypes.c_int, _POINTER, ctypes.c_char_p, ctypes.c_uint32
-        )
-        by_id = self._function("btf__type_by_id", _POINTER, _POINTER, ctypes.c_uint32)
-        text = self._function("btf__name_by_offset", ctypes.c_char_p, _POINTER, ctypes.c_uint32)
-        free = self._function("btf__free", None, _POINTER)
-        btf = self._pointer(f"reading {BTF}", parse(BTF.encode()))
-        try:
-            identity = find(btf, enum.encode(), _KIND_ENUM)
-            if identity < 0:
-                return None
-            address = by_id(btf, identity)
-            _name, info, _size = struct.unpack("=III", ctypes.string_at(address, 12))
-            members = ctypes.string_at(address + 12, 8 * (info & 0xFFFF))
-            for offset, value in struct.iter_unpack("=Ii", members):
-                if text(btf, offset) == name.encode():
-                    return int(value)
-            return None
-        finally:
-            free(btf)
-
     def _register(self) -> int:
-        attach_type = self.enum_value("bpf_attach_type", "BPF_TRACE_VIEW")
+        attach_type = constant_in(self._btf, "BPF_TRACE_VIEW")
         if attach_type is None:
             raise Rejected("the running kernel's BTF has no BPF_TRACE_VIEW")
         if not self._registered:

@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from . import elf
 from .host_layout import Host
 
+BTF = "/sys/kernel/btf/vmlinux"
 _BTF_MAGIC = 0xEB9F
 _BTF_ENUM = 6
+_BTF_ENUM_SIZE = 4  # bytes of a value
+_BTF_KINDS = 0x1F
+_BTF_MEMBERS = 0xFFFF
 _BTF_FUNC = 12
 _BTF_LINKAGES = 3  # static, global, extern
+_BTF_HEAD = struct.Struct("=III")  # name, kind and number of members, size
+_BTF_ENUMERATOR = struct.Struct("=II")  # name, value
 
 # Bits of /proc/sys/kernel/tainted that say something went wrong while this kernel ran, by the
 # kernel's admin-guide/tainted-kernels. The others tell what somebody loaded into it, overrode or
@@ -46,7 +55,7 @@ def read(host: Host, function: str) -> RunningKernel:
         boot_id=host.text("/proc/sys/kernel/random/boot_id").strip(),
         arguments=tuple(host.text("/proc/cmdline").split()),
         taint=int(host.text("/proc/sys/kernel/tainted").strip() or 0),
-        has_function=btf_has_function(_bytes(host, "/sys/kernel/btf/vmlinux"), function),
+        has_function=btf_has_function(_bytes(host, BTF), function),
     )
 
 
@@ -74,14 +83,24 @@ class _Btf:
         found = self.data.find(b"\0" + word.encode() + b"\0", self.names.start, self.names.stop)
         return None if found < 0 else found + 1 - self.names.start
 
-    def find(self, pattern: bytes) -> int | None:
-        """Return where a type's bytes begin."""
+    def find(self, pattern: bytes) -> Iterator[int]:
+        """Yield where the bytes of a type, or of a part of one, begin."""
         position = self.data.find(pattern, self.types.start, self.types.stop)
         while position >= 0:
             if (position - self.types.start) % 4 == 0:
-                return position
+                yield position
             position = self.data.find(pattern, position + 1, self.types.stop)
-        return None
+
+    def is_enumerator(self, position: int) -> bool:
+        """Tell whether the head of an enum stands so far before that it holds what begins here."""
+        first = position - _BTF_HEAD.size
+        for before, head in enumerate(range(first, self.types.start - 1, -_BTF_ENUMERATOR.size)):
+            _name, info, size = _BTF_HEAD.unpack_from(self.data, head)
+            if info >> 24 & _BTF_KINDS == _BTF_ENUM and size == _BTF_ENUM_SIZE:
+                return bool(before < info & _BTF_MEMBERS)
+            if before == _BTF_MEMBERS:
+                break
+        return False
 
 
 def _read_btf(btf: bytes) -> _Btf | None:
@@ -105,18 +124,25 @@ def btf_has_function(btf: bytes, function: str) -> bool:
     patterns = (
         struct.pack("=II", name, _BTF_FUNC << 24 | linkage) for linkage in range(_BTF_LINKAGES)
     )
-    return any(known.find(pattern) is not None for pattern in patterns)
+    return any(True for pattern in patterns for _found in known.find(pattern))
 
 
-def btf_lone_constant(btf: bytes, constant: str) -> int | None:
-    """Return a constant's value that is the only one of an enum without name; None if not there."""
+def btf_constant(btf: bytes, constant: str) -> int | None:
+    """Return the value of a constant of any enum, None if there is no such."""
     known = _read_btf(btf)
     name = known.name(constant) if known else None
     if known is None or name is None:
         return None
-    head = struct.pack("=IIII", 0, _BTF_ENUM << 24 | 1, 4, name)
-    found = known.find(head)
-    return None if found is None else int(struct.unpack_from("=I", btf, found + len(head))[0])
+    for position in known.find(struct.pack("=I", name)):
+        if known.is_enumerator(position):
+            return int(_BTF_ENUMERATOR.unpack_from(btf, position)[1])
+    return None
+
+
+@functools.cache
+def constant_in(path: Path, constant: str) -> int | None:
+    """Return a constant of the kernel whose BTF is at a path, read once a run; OSError if none."""
+    return btf_constant(path.read_bytes(), constant)
 
 
 def faults(mask: int) -> int:

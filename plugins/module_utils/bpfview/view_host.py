@@ -12,7 +12,7 @@ from .digest import sha256_bytes
 from .elf import EM_BPF
 from .errors import BpfviewError
 from .host_layout import Host
-from .running_kernel import btf_has_function
+from .running_kernel import BTF, btf_has_function
 from .view_kernel import Kernel, subtree_flag
 from .view_plan import Observed
 from .views_desired import View
@@ -36,10 +36,10 @@ def kernel_lack(host: Host) -> BpfviewError | None:
     """Return why the running kernel carries no views, None if it does."""
     release = host.text("/proc/sys/kernel/osrelease").strip()
     try:
-        btf = host.path(libbpf.BTF).read_bytes()
+        btf = host.path(BTF).read_bytes()
     except OSError:
         return BpfviewError(
-            f"The running kernel {release} offers no BTF ({libbpf.BTF} cannot be read)",
+            f"The running kernel {release} offers no BTF ({BTF} cannot be read)",
             "Boot a kernel built with CONFIG_DEBUG_INFO_BTF=y: ansible-playbook -i inventory"
             " playbooks/kernel.yml",
         )

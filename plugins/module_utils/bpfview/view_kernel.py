@@ -10,8 +10,8 @@ from pathlib import Path
 from . import bpf_call
 from .cgroup_tree import ROOT
 from .host_layout import Host
-from .libbpf import BTF, Libbpf
-from .running_kernel import btf_lone_constant
+from .libbpf import Libbpf
+from .running_kernel import BTF, constant_in
 from .view_pins import PROGRAM_PIN, VIEW_PIN
 
 _SUBTREE = "BPF_F_VIEW_SUBTREE"
@@ -27,7 +27,7 @@ class Kernel:
     @property
     def _bpf(self) -> Libbpf:
         if self._library is None:
-            self._library = Libbpf()
+            self._library = Libbpf(self._host.path(BTF))
         return self._library
 
     def _pin_in(self, folder: str, pin: str) -> Path:
@@ -123,6 +123,6 @@ class Kernel:
 def subtree_flag(host: Host) -> int | None:
     """Return the flag that exposes in a subtree, None on a kernel that cannot."""
     try:
-        return btf_lone_constant(host.path(BTF).read_bytes(), _SUBTREE)
+        return constant_in(host.path(BTF), _SUBTREE)
     except OSError:
         return None
