@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,13 @@ def _library(tmp_path: Path) -> Libbpf:
 
 def test_what_libbpf_says_is_in_the_message(library: Libbpf) -> None:
     with (
-        pytest.raises(Rejected, match=r"(?s)opening the object of memory.*not a proper ELF"),
+        pytest.raises(
+            Rejected, match=r"(?s)opening the object of memory.*not a proper ELF"
+        ) as caught,
         library.load(b"no object at all", "memory"),
     ):
         pass
+    assert f": {os.strerror(caught.value.errno)}\n" in str(caught.value)
 
 
 def test_a_kernel_without_views_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from plugins.module_utils.bpfview import (
 )
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.host_layout import Host
+from plugins.module_utils.bpfview.libbpf import Rejected
 from plugins.module_utils.bpfview.view_plan import Action
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
 from tests.unit.view_fixture import FakeKernel, Tree, btf
@@ -430,12 +432,65 @@ def test_at_boot_a_view_that_an_older_kernel_refuses_is_said_and_left_out(
     assert [step.view for step in steps] == good * 2
     said = [line for line in log if line.startswith("left as it was")]
     assert [f"view {bad} " in line for line in said] == [True]
-    # the next look finds nothing else to do, and somebody who deploys or looks himself is told
-    assert view_inspect.reconcile(tree.host, FakeKernel(tree), False, log.append) == []
+    # the next look finds nothing to do and says nothing, and somebody who looks himself is told
+    log.clear()
+    tried: list[str] = []
+    later = FakeKernel(tree, tried.append)
+    assert view_inspect.reconcile(tree.host, later, False, log.append) == []
+    assert (tried, log) == ([], [])
     with pytest.raises(BpfviewError, match=f"(?s)view {bad} .*Nothing was replaced"):
         view_inspect.reconcile(tree.host, FakeKernel(tree), True, log.append)
     refuse(tree, f"view {bad} ", *views)
     assert tree.entries() == [f"view.{name}" for name in good]
+
+
+def reconciled(tree: Tree, kernel: FakeKernel | None = None) -> list[str]:
+    """The steps of one run of the timer."""
+    steps = view_inspect.reconcile(tree.host, kernel or FakeKernel(tree), False, lambda _line: None)
+    return [step.action for step in steps]
+
+
+def test_the_timer_tries_a_refused_view_again_when_its_object_or_the_boot_is_another(
+    tree: Tree,
+) -> None:
+    tree.want(tree.ship("REJECT", ["/"]))
+    assert reconciled(tree) == []
+    tree.want(tree.ship(OLD, ["/"]))
+    assert reconciled(tree) == [Action.LOAD, Action.EXPOSE]
+    tree.want(tree.ship("REJECT", ["/"], "cpu"))
+    reconciled(tree)
+    tried: list[str] = []
+    assert reconciled(tree, FakeKernel(tree, tried.append)) == []
+    assert tried == []
+    shutil.rmtree(tree.host.path(view_pins.RUN))
+    reconciled(tree, FakeKernel(tree, tried.append))
+    assert tried.count("load") == 1
+
+
+def test_what_a_deployment_gets_loaded_after_all_the_timer_loads_again(tree: Tree) -> None:
+    view = tree.ship(OLD, ["/"])
+    tree.want(view)
+
+    def lies(what: str) -> None:
+        if what == "load":
+            raise Rejected("0: at program exit R0 has value 5")
+
+    assert reconciled(tree, FakeKernel(tree, lies)) == []
+    assert reconciled(tree) == []
+    assert supply(tree, view) != []
+    FakeKernel(tree).discard(f"{view_pins.PINS}/memory/{view.sha256}")
+    assert reconciled(tree) == [Action.LOAD, Action.EXPOSE]
+
+
+def test_the_timer_tries_again_where_memory_was_short(tree: Tree) -> None:
+    tree.want(tree.ship(OLD, ["/"]))
+
+    def short(what: str) -> None:
+        if what == "load":
+            raise Rejected("loading memory: Cannot allocate memory", errno.ENOMEM)
+
+    assert reconciled(tree, FakeKernel(tree, short)) == []
+    assert reconciled(tree) == [Action.LOAD, Action.EXPOSE]
 
 
 @pytest.mark.parametrize("subtree", [False, True])

@@ -31,6 +31,10 @@ _POINTER = ctypes.c_void_p
 class Rejected(Exception):
     """libbpf or the kernel refused; the text is what they said, the verifier's log included."""
 
+    def __init__(self, words: str, code: int = errno.EINVAL) -> None:
+        super().__init__(words)
+        self.errno = code
+
 
 class Libbpf:
     """The library, with what it says kept for error messages. Not safe for threads.
@@ -71,7 +75,7 @@ class Libbpf:
     def _fail(self, what: str, code: int) -> Rejected:
         words = "".join(self._said).strip()
         reason = f"{what}: {os.strerror(abs(code))}"
-        return Rejected(f"{reason}\n{words}" if words else reason)
+        return Rejected(f"{reason}\n{words}" if words else reason, abs(code))
 
     def _pointer(self, what: str, value: int | None) -> int:
         if not value:

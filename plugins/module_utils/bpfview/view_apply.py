@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from . import view_host, view_pins, view_plan
+from . import view_host, view_pins, view_plan, view_refusals
 from .cgroup_tree import ROOT, ROOT_CGROUP, ancestors, check_unified, shown
 from .errors import BpfviewError
 from .host_layout import Host
@@ -79,7 +79,8 @@ class Applier:
     def apply(self, *, strict: bool) -> list[Step]:
         """Plan and carry out; return the steps that were taken.
 
-        Not ``strict`` leaves a refused view as it was, and goes on with the others.
+        Not ``strict`` leaves a refused view as it was, and goes on with the others. What this
+        kernel refused before it then leaves out without a word.
         """
         self._strict = strict
         views = list(self._views.values())
@@ -102,8 +103,11 @@ class Applier:
         self._announce([step for step in steps if step.action in {Action.EXPOSE, Action.REPLACE}])
         taken: list[Step] = []
         refused: set[str] = set()
+        hopeless = set() if self._strict else view_refusals.known(self._host)
         try:
             for step in steps:
+                if step.action is Action.LOAD and step.target in hopeless:
+                    refused.add(step.view)
                 if step.view in refused:
                     continue
                 self._log(str(step))
@@ -113,6 +117,7 @@ class Applier:
                     if self._strict:
                         raise
                     self._log(f"left as it was: {error.message.splitlines()[0]}")
+                    view_refusals.add(self._host, step.target, error.__cause__)
                     refused.add(step.view)
                 else:
                     taken.append(step)
@@ -181,6 +186,7 @@ class Applier:
                 ) from error
             raise
         self._kernel.publish(staging, view.sha256)
+        view_refusals.forget(self._host, view.sha256)
         self._loaded.append(f"{PINS}/{view.name}/{view.sha256}")
 
     def _prove(self, view: View, staging: str) -> None:
