@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -565,6 +566,60 @@ def test_a_view_that_cannot_be_read_anywhere_is_refused(tree: Tree) -> None:
     with pytest.raises(BpfviewError, match=r"cannot be read in /.*Nothing was replaced"):
         view_inspect.supply(tree.host, Unreadable(tree), (view,))
     assert (tree.entries(), tree.pinned()) == ([], ["memory"])
+
+
+class CrowdedKernel(FakeKernel):
+    """A kernel where some cgroups' directories take no more entries."""
+
+    def __init__(self, tree: Tree, *full: str) -> None:
+        super().__init__(tree)
+        self.full = {f"{cgroup}/" if cgroup else "" for cgroup in full}
+
+    def _make(self, pin: Path, path: str, root: str) -> None:
+        if path.rpartition("/")[0] + "/" * ("/" in path) in self.full:
+            if root and root != path:
+                return  # a member that finds no room is left out
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        super()._make(pin, path, root)
+
+
+FULL = "system.slice/cron.service"
+ROOM = f"(?s){FULL}.*holds 256 entries already.*Write rm to entries in /sys/fs/cgroup/{FULL}"
+
+
+def test_a_deployment_into_a_full_directory_says_what_to_do(tree: Tree) -> None:
+    view = tree.ship(OLD)
+    with pytest.raises(BpfviewError, match=ROOM):
+        view_inspect.supply(tree.host, CrowdedKernel(tree, FULL), (view,))
+    supply(tree, view)
+    assert all_show(tree, OLD)
+
+
+def test_a_full_root_is_not_put_down_to_the_views_source(tree: Tree) -> None:
+    with pytest.raises(BpfviewError, match="in /: its directory holds 256 entries"):
+        view_inspect.supply(tree.host, CrowdedKernel(tree, ""), (tree.ship(OLD),))
+    assert tree.pinned() == ["memory"]
+
+
+def test_the_timer_goes_on_with_the_others_where_one_directory_is_full(tree: Tree) -> None:
+    tree.want(tree.ship(OLD, [FULL, "system.slice/ssh.service"]))
+    log: list[str] = []
+    view_inspect.reconcile(tree.host, CrowdedKernel(tree, FULL), False, log.append)
+    assert tree.entries() == ["system.slice/ssh.service/view.memory"]
+    told = [line for line in log if not line.startswith(("load", "expose"))]
+    assert len(told) == 1
+    assert re.search(ROOM, told[0])
+    assert reconciled(tree) == [Action.EXPOSE]
+
+
+def test_a_subtree_that_a_full_directory_was_left_out_of_names_it_at_the_next_look(
+    tree: Tree,
+) -> None:
+    view = tree.ship(OLD, ["system.slice"], subtree=True)
+    view_inspect.supply(tree.host, CrowdedKernel(tree, FULL), (view,))
+    assert sorted(tree.shown()) == ["system.slice", "system.slice/ssh.service"]
+    with pytest.raises(BpfviewError, match=ROOM):
+        view_inspect.supply(tree.host, CrowdedKernel(tree, FULL), (view,))
 
 
 def test_a_wrong_digest_is_refused(tree: Tree) -> None:

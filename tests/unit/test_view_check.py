@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.bpfview import view_check, view_verify
+from plugins.module_utils.bpfview import cgroup_tree, view_check, view_verify, views_desired
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.view_check import Tally, check_view, native_value
 from plugins.module_utils.bpfview.views_desired import KeyCheck, View
@@ -249,6 +249,19 @@ def test_a_missing_file_and_a_selector_without_match_fail(tree: Tree) -> None:
         "the selector 'no.slice' of the view memory matches no cgroup",
         "memory in user.slice: it is absent, expected a file view.memory",
     )
+
+
+def test_a_directory_without_room_is_told_by_name_with_what_to_do(tree: Tree) -> None:
+    for number in range(cgroup_tree.MAX_ENTRIES):
+        (tree.cgroups / f"user.slice/view.{number}").write_text("")
+    told = deployed(tree, "m_bytes 4096\n", "system.slice/*.service", "user.slice").reasons
+    assert len(told) == 1
+    assert "memory in user.slice: it is absent" in told[0]
+    assert "may be full" in told[0]
+    assert "Write rm to entries in /sys/fs/cgroup/user.slice " in told[0]
+    (tree.cgroups / "user.slice/view.0").unlink()
+    told = view_verify.verify(tree.host, views_desired.load(tree.host) or ()).reasons
+    assert told == ("memory in user.slice: it is absent, expected a file view.memory",)
 
 
 class Clock:

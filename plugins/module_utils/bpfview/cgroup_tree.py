@@ -12,6 +12,7 @@ from .errors import BpfviewError
 from .host_layout import Host
 
 ROOT = "/sys/fs/cgroup"
+MAX_ENTRIES = 256  # that a patched kernel lets a cgroup's directory hold beside its own files
 ROOT_CGROUP = ""  # the root's path relative to itself, as used everywhere here
 
 _UNIFIED = "Boot the host with systemd.unified_cgroup_hierarchy=1 on its kernel command line"
@@ -110,6 +111,19 @@ def with_all_below(host: Host, cgroups: Sequence[str]) -> list[str]:
     """Return the cgroups and all that are in them, in order."""
     root = host.path(ROOT)
     return sorted({found for cgroup in cgroups for found in matches(root, ("**",), cgroup)})
+
+
+def may_be_full(host: Host, cgroup: str) -> bool:
+    """Tell whether a cgroup's directory has as many files as it may hold entries.
+
+    Nobody can say which are the cgroup's own; those are a few dozen.
+    """
+    try:
+        with os.scandir(host.path(f"{ROOT}/{cgroup}")) as entries:
+            files = sum(not entry.is_dir(follow_symlinks=False) for entry in entries)
+    except OSError:
+        return False
+    return files >= MAX_ENTRIES
 
 
 def shown(cgroup: str) -> str:

@@ -15,6 +15,7 @@ from .cgroup_tree import ROOT, ROOT_CGROUP, ancestors, check_unified, shown
 from .errors import BpfviewError
 from .host_layout import Host
 from .libbpf import Rejected
+from .view_failure import Full
 from .view_kernel import Kernel
 from .view_pins import PINS, STAGING, TRIAL, Entry, entry_path
 from .view_plan import Action, Observed, Step
@@ -119,6 +120,11 @@ class Applier:
                     self._log(f"left as it was: {error.message.splitlines()[0]}")
                     view_refusals.add(self._host, step.target, error.__cause__)
                     refused.add(step.view)
+                except Full as error:
+                    # the owner of one cgroup must not keep all others from having views
+                    if self._strict:
+                        raise
+                    self._log(str(error))
                 else:
                     taken.append(step)
         finally:
@@ -199,8 +205,10 @@ class Applier:
             try:
                 self._try(view, staging, path)
             except (OSError, NotAView, UnicodeDecodeError) as error:
-                if cgroup == ROOT_CGROUP or not self._went(cgroup, error):
-                    raise self._unreadable(view, cgroup, error) from error
+                full = getattr(error, "errno", None) == errno.ENOSPC
+                if cgroup == ROOT_CGROUP or not (full or self._went(cgroup, error)):
+                    why = Full(view.name, cgroup) if full else self._unreadable(view, cgroup, error)
+                    raise why from error
             else:
                 return
             finally:
@@ -274,6 +282,8 @@ class Applier:
                 return  # the cgroup is gone, and its views with it
             if error.errno == errno.EEXIST and self._came_of_subtree(step):
                 return  # the cgroup was made anew, and the kernel was faster
+            if error.errno == errno.ENOSPC:
+                raise Full(view.name, cgroup) from error
             raise BpfviewError(
                 f"The view {view.name} cannot be exposed in {shown(cgroup)}: {error.strerror}",
                 "Look at that cgroup; entries that this toolkit did not make stay untouched",

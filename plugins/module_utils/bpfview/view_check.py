@@ -27,6 +27,7 @@ from .views_desired import KeyCheck, View
 # time, so beyond all of them once in a thousand million.
 ATTEMPTS = 12
 _PAUSE = 0.05  # seconds
+_NO_FILE = "absent"
 _ABSENT = {errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP}
 
 
@@ -39,6 +40,11 @@ class Mismatch:
     key: str
     got: str
     expected: str
+
+    @property
+    def absent(self) -> bool:
+        """Whether the whole file is."""
+        return not self.key and self.got == _NO_FILE
 
     def facts(self) -> dict[str, str]:
         """The same as plain data."""
@@ -257,7 +263,7 @@ class _Comparison:
             after = self._natives()
             later = self.files.read(self.cgroup, entry)
             if text is None or later is None:
-                return "absent", f"a file {entry}"
+                return _NO_FILE, f"a file {entry}"
             return _Look(self.view, before, parse(text), after, parse(later), self.seen)
         except OSError as error:
             return f"unreadable ({error.strerror})", "readable"

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import view_host
+from . import cgroup_tree, view_host
 from .cgroup_tree import ROOT
 from .errors import BpfviewError
 from .host_layout import Host
-from .view_check import Files, Tally, check_view
+from .view_check import Files, Mismatch, Tally, check_view
+from .view_failure import room_in
 from .view_pins import entry_path
 from .views_desired import View
 from .views_units import INTERVAL
@@ -104,7 +105,7 @@ def verify(host: Host, views: Sequence[View], settle_seconds: float = 0) -> Veri
         tally = tallies[view.name] = Tally()
         for cgroup in found.cgroups[view.name]:
             tally.add(_compare(view, cgroup, files, arrivals))
-    return Verification(tallies, tuple(_reasons(tallies, found)))
+    return Verification(tallies, tuple(_reasons(host, tallies, found)))
 
 
 def _compare(view: View, cgroup: str, files: Files, arrivals: _Arrivals) -> Tally:
@@ -118,16 +119,27 @@ def _compare(view: View, cgroup: str, files: Files, arrivals: _Arrivals) -> Tall
     return Tally(young=1) if tally.mismatches and awaits() else tally
 
 
-def _reasons(tallies: dict[str, Tally], found: view_host.Targets) -> list[str]:
+def _reasons(host: Host, tallies: dict[str, Tally], found: view_host.Targets) -> list[str]:
     reasons = [
         f"the selector {selector!r} of the view {view} matches no cgroup"
         for view, selector in found.unmatched
     ]
     for name, tally in tallies.items():
-        reasons += [str(item) for item in tally.mismatches]
+        reasons += [_told(host, item) for item in tally.mismatches]
         if not tally.compared:
             reasons.append(f"no value of the view {name} could be compared with the kernel's own")
     return reasons
+
+
+def _told(host: Host, mismatch: Mismatch) -> str:
+    """Say what is wrong, and if a file may be missing for want of room, what to do."""
+    cgroup = mismatch.cgroup.strip("/")  # shown
+    if mismatch.absent and cgroup_tree.may_be_full(host, cgroup):
+        return (
+            f"{mismatch}; its directory may be full, and the kernel then leaves it out:"
+            f" {room_in(cgroup)}"
+        )
+    return str(mismatch)
 
 
 def _await_files(
