@@ -23,8 +23,8 @@
 /* No call that is tried here makes as many allocations. */
 #define NTH_AT_MOST	1000
 
-#define ROUNDS		50
-#define SLACK_KIB	64
+#define ROUNDS		1000
+#define SLACK_KIB	32
 
 /* A call to the kernel, whether it has had an effect, and how to undo that. */
 struct attempt {
