@@ -176,6 +176,25 @@ int op_second_mount(struct worker *w, const struct choice *c)
 	return ret;
 }
 
+/* A version 1 hierarchy that ends with its mount, and what is in its root with it. */
+int op_hierarchy(struct worker *w, const struct choice *c)
+{
+	const char *where = private_cgroup2(w);
+	const char *options = path("none,name=worker%u", w->number);
+	const char *view = path("%s/%s", where, view_name(c));
+	int ret;
+
+	if (mount("cgroup", where, "cgroup", 0, options))
+		return -errno;
+	ret = c->which & 1 ? pin(object(c), view) : pin_subtree(object(c), view);
+	ret = ret ?: read_in(w, c, where);
+	if (c->fail)
+		let_fail(w, false);
+	if (umount2(where, MNT_DETACH))
+		return -errno;
+	return ret;
+}
+
 /* In a cgroup namespace the super block is another one, and so are the inodes. */
 static int work_in_namespace(void *arg)
 {

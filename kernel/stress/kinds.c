@@ -74,6 +74,9 @@ const struct op_kind op_kind[NR_OPS] = {
 			  { ENOENT, ENODEV, EBUSY, EOPNOTSUPP } },
 	[SECOND_MOUNT] = { "second-mount", op_second_mount, { 2, 0 }, false,
 			   { ENXIO, EEXIST, ENOENT, ENODEV, EINVAL } },
+	/* EBUSY: its last one is not gone yet, and a wait for that was ended. */
+	[HIERARCHY] = { "hierarchy", op_hierarchy, { 2, 0 }, false,
+			{ ENXIO, EEXIST, ENOENT, ENODEV, EINVAL, EBUSY, EPERM } },
 	[NAMESPACE] = { "namespace", op_namespace, { 1, 0 }, false,
 			{ ENXIO, EEXIST, ENOENT, ENODEV, EINVAL, EBUSY, EOPNOTSUPP } },
 };

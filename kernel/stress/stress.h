@@ -38,7 +38,7 @@ enum op {
 	MOUNT, UNMOUNT, PIN_PRIVATE,
 	MKDIR, RMDIR, RENAME_CGROUP, DELEGATE, CONTROLLER,
 	MOVE, MOVE_OUT, RUN_INSIDE, STAY_INSIDE,
-	SECOND_MOUNT, NAMESPACE,
+	SECOND_MOUNT, HIERARCHY, NAMESPACE,
 	NR_OPS
 };
 
@@ -180,6 +180,7 @@ int op_run_inside(struct worker *w, const struct choice *c);
 int op_stay_inside(struct worker *w, const struct choice *c);
 void end_resident(struct worker *w);
 int op_second_mount(struct worker *w, const struct choice *c);
+int op_hierarchy(struct worker *w, const struct choice *c);
 int op_namespace(struct worker *w, const struct choice *c);
 
 /* workers.c */

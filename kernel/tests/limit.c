@@ -41,8 +41,17 @@ static void room_again(struct test *t)
 	EXPECT_OK(fill(t->cg, "view", MAX_ENTRIES, pin));
 }
 
-/* Its own one and all of the parent's are too many for a child of a's. */
-static void too_many_to_inherit(struct test *t)
+static int count_views(const char *dir)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < MAX_ENTRIES; i++)
+		nr += exists(path("%s/view.%d", dir, i));
+	return nr;
+}
+
+/* A child of a's is offered a's own subtree and all of those above. */
+static void nearest_inherited(struct test *t)
 {
 	char a[128], b[160];
 	int i;
@@ -53,14 +62,29 @@ static void too_many_to_inherit(struct test *t)
 	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
 	EXPECT_OK(make_dir(a));
 	EXPECT_OK(fill(t->cg, "view", MAX_ENTRIES, pin_subtree));
-	for (i = 0; i < MAX_ENTRIES; i++)
+	EXPECT(count_views(a) == MAX_ENTRIES, "it has %d", count_views(a));
+	for (i = 0; i < 10; i++)
 		EXPECT_OK(remove_file(path("%s/view.%d", a, i)));
-	EXPECT_OK(pin_subtree(obj_fd[VIEW_LINK], path("%s/own", a)));
-	EXPECT_RET(-ENOSPC, make_dir(b));
-	EXPECT(!exists(b), "the cgroup is there all the same");
-	EXPECT_OK(remove_file(path("%s/own", a)));
+	EXPECT_OK(fill(a, "own", 10, pin_subtree));
 	EXPECT_OK(make_dir(b));
-	EXPECT(exists(path("%s/view.%d", b, MAX_ENTRIES - 1)), "it does not inherit all");
+	for (i = 0; i < 10; i++)
+		EXPECT(exists(path("%s/own.%d", b, i)), "it lacks one of the nearest");
+	EXPECT(count_views(b) == MAX_ENTRIES - 10, "it has %d besides", count_views(b));
+	EXPECT_RET(-ENOSPC, pin(obj_fd[VIEW_LINK], path("%s/view.x", b)));
+}
+
+/* Who owns a cgroup cannot keep others from making one in it. */
+static void nobody_fails(struct test *t)
+{
+	char full[128];
+
+	snprintf(full, sizeof(full), "%s/full", t->cg);
+	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
+	EXPECT_OK(make_dir(full));
+	EXPECT_OK(fill(full, "own", MAX_ENTRIES, pin_subtree));
+	EXPECT_OK(pin_subtree(obj_fd[VIEW_LINK], path("%s/view.0", t->cg)));
+	EXPECT_OK(make_dir(path("%s/full/child", t->cg)));
+	EXPECT(!exists(path("%s/full/child/view.0", t->cg)), "it has one too many");
 }
 
 static void full_below(struct test *t)
@@ -80,8 +104,9 @@ static void full_below(struct test *t)
 const struct test_case limit[] = {
 	{ "limit", "a directory holds 256 entries, and no more", one_too_many, SINCE_LIMIT },
 	{ "limit", "the unpin makes room", room_again, SINCE_LIMIT },
-	{ "limit", "a mkdir that would inherit more fails and leaves nothing",
-	  too_many_to_inherit, SINCE_LIMIT },
+	{ "limit", "a new cgroup inherits as many, the nearest first",
+	  nearest_inherited, SINCE_LIMIT },
+	{ "limit", "a mkdir in a full one succeeds", nobody_fails, SINCE_LIMIT },
 	{ "limit", "a full directory does not keep others from a subtree's file",
 	  full_below, SINCE_LIMIT },
 	{}

@@ -148,6 +148,56 @@ static void cgroup_removed(struct test *t)
 	EXPECT(none_there(t), "still there");
 }
 
+static bool hierarchy_exists(const char *name)
+{
+	char text[4096];
+
+	EXPECT(read_text("/proc/self/cgroup", text, sizeof(text)) > 0, "no /proc/self/cgroup");
+	return strstr(text, name);
+}
+
+/* Expose in the root of a version 1 hierarchy, and unmount that. */
+static void leave_hierarchy(int (*expose)(int fd, const char *where))
+{
+	const char *mnt = TMPFS "/hierarchy";
+	int tries;
+
+	make_dir(mnt);
+	EXPECT(mount("cgroup", mnt, "cgroup", 0, "none,name=rule7") == 0, "mount: %d", errno);
+	for (tries = 0; tries < 3; tries++)
+		EXPECT_OK(expose(obj_fd[VIEW_LINK], path("%s/view.%d", mnt, tries)));
+	EXPECT(umount(mnt) == 0, "umount: %d", errno);
+}
+
+static void hierarchy_unmounted(struct test *t, int (*expose)(int fd, const char *where))
+{
+	int round, tries;
+
+	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
+	leave_hierarchy(expose);
+	for (tries = 0; tries < 1000 && hierarchy_exists("name=rule7"); tries++)
+		usleep(10000);
+	EXPECT(!hierarchy_exists("name=rule7"), "an entry keeps the hierarchy");
+	/* And with the unpin while it is on its way. */
+	for (round = 0; round < 20; round++) {
+		leave_hierarchy(expose);
+		usleep(1000 * round);
+		EXPECT_OK(remove_file(path("%s/pin", t->pins)));
+		EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/pin", t->pins)));
+	}
+	EXPECT_OK(pin(obj_fd[VIEW_LINK], path("%s/view.x", t->cg)));
+}
+
+static void version_1_unmounted(struct test *t)
+{
+	hierarchy_unmounted(t, pin);
+}
+
+static void version_1_subtree_unmounted(struct test *t)
+{
+	hierarchy_unmounted(t, pin_subtree);
+}
+
 static int open_entry(struct test *t, const char *entry)
 {
 	int fd;
@@ -380,6 +430,10 @@ const struct test_case rule_7[] = {
 	{ "rule-7", "unmounting one bpffs of two changes nothing",
 	  unmount_one_of_two, SINCE_ENTRIES },
 	{ "rule-7", "rmdir takes the entries with it", cgroup_removed, SINCE_ENTRIES },
+	{ "rule-7", "so does unmounting a version 1 hierarchy",
+	  version_1_unmounted, SINCE_ENTRIES },
+	{ "rule-7", "so does unmounting one with subtrees",
+	  version_1_subtree_unmounted, SINCE_SUBTREE },
 	{ "rule-7", "a file open over rm reads ENODEV", open_over_removal, SINCE_READING },
 	{ "rule-7", "a file open over the unpin reads ENODEV", open_over_unpin, SINCE_READING },
 	{ "rule-7", "a file open over rmdir reads ENODEV", open_over_rmdir, SINCE_READING },

@@ -186,6 +186,32 @@ static int run_racer(void *arg)
 	return racer->call(racer->race);
 }
 
+#define MAX_RACERS	16
+
+static void run_race(struct race *race, int (*const calls[])(struct race *race),
+		     unsigned int nr)
+{
+	pid_t pids[MAX_RACERS];
+	unsigned int i;
+
+	EXPECT(race->link >= 0, "no link: %d", race->link);
+	EXPECT(nr <= MAX_RACERS, "too many to race");
+	race->done = mmap(NULL, NR_OPS * sizeof(*race->done), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	EXPECT(race->done != MAP_FAILED, "mmap: %d", errno);
+	race->start = time(NULL);
+	for (i = 0; i < nr; i++) {
+		struct racer racer = { .race = race, .call = calls[i] };
+
+		pids[i] = start(run_racer, &racer);
+	}
+	for (i = 0; i < nr; i++) {
+		int ret = finish(pids[i]);
+
+		EXPECT(!ret, "process %u ends with %d", i, ret);
+	}
+}
+
 static void all_at_once(struct test *t, int (*expose)(int fd, const char *where),
 			enum op last)
 {
@@ -197,25 +223,9 @@ static void all_at_once(struct test *t, int (*expose)(int fd, const char *where)
 		.t = t, .expose = expose, .link = new_view_link(), .last = last,
 	};
 	const char *child = path("%s/child", t->cg), *after = path("%s/after", t->cg);
-	pid_t pids[ARRAY_SIZE(calls)];
-	unsigned int i;
 
-	EXPECT(race.link >= 0, "no link: %d", race.link);
-	race.done = mmap(NULL, NR_OPS * sizeof(*race.done), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	EXPECT(race.done != MAP_FAILED, "mmap: %d", errno);
 	EXPECT_OK(make_dir(child));
-	race.start = time(NULL);
-	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		struct racer racer = { .race = &race, .call = calls[i] };
-
-		pids[i] = start(run_racer, &racer);
-	}
-	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		int ret = finish(pids[i]);
-
-		EXPECT(!ret, "process %u ends with %d", i, ret);
-	}
+	run_race(&race, calls, ARRAY_SIZE(calls));
 	EXPECT(missing(&race) == NR_OPS, "no %s ever succeeded", op_name[missing(&race)]);
 	remove_file(path("%s/pin", t->pins));
 	EXPECT(!listed(t->cg, "view.x"), "an entry is left without a pin");
@@ -237,9 +247,39 @@ static void with_subtrees(struct test *t)
 	all_at_once(t, pin_subtree, READ_BELOW);
 }
 
+static int race_fleeting(struct race *race)
+{
+	int ret = 0, fd;
+
+	while (!ret && racing(race)) {
+		fd = new_view_link();
+		if (fd < 0)
+			return fd;
+		ret = pin(fd, path("%s/pin", race->t->pins)) ?:
+		      pin_subtree(fd, path("%s/view.x", race->t->cg));
+		close(fd);
+		ret = ret ?: remove_file(path("%s/pin", race->t->pins));
+		count(race, PIN);
+	}
+	return ret;
+}
+
+/* mkdir may have found a subtree whose link is freed at that moment. */
+static void link_goes(struct test *t)
+{
+	int (*const calls[])(struct race *race) = { race_fleeting, race_rmdir, race_rmdir };
+
+	struct race race = { .t = t, .link = new_view_link(), .last = PIN };
+
+	run_race(&race, calls, ARRAY_SIZE(calls));
+	EXPECT(race.done[RMDIR] > 0, "no rmdir ever succeeded");
+	EXPECT(!listed(t->cg, "view.x"), "an entry is left without a pin");
+}
+
 const struct test_case rule_9[] = {
 	{ "rule-9", "all of it at once leaves nothing behind", with_entries, SINCE_UPDATE },
 	{ "rule-9", "all of it at once with subtrees leaves nothing behind",
 	  with_subtrees, SINCE_SUBTREE },
+	{ "rule-9", "the link of a subtree goes while cgroups come", link_goes, SINCE_SUBTREE },
 	{}
 };
