@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .selftest_log import Console, Outcome
 from .table import table
@@ -18,31 +18,56 @@ _NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b")
 
 @dataclass(frozen=True)
 class Row:
-    """One test in both runs. ``about_views``: it tests what only the patched kernel has."""
+    """One test in both runs. ``about_views``: it tests what only the patched kernel has.
+
+    ``repeats`` are further runs of it on the stock and the patched kernel.
+    """
 
     name: str
     stock: Outcome
     patched: Outcome
     about_views: bool
+    repeats: tuple[tuple[Outcome, Outcome], ...] = ()
+
+    @property
+    def test(self) -> str:
+        """The test that the row is a part of."""
+        return self.name.partition("/")[0]
 
     @property
     def worse(self) -> bool:
-        """Whether this row speaks against the series."""
+        """Whether this row speaks against the series, each time that it ran."""
         if self.about_views:
             return self.patched is not Outcome.OK
-        return self.patched < self.stock
+        on_stock, on_patched = self._outcomes
+        return max(on_patched) < max(on_stock)
 
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """The row as the user sees it."""
-        stock = "no views" if self.about_views else str(self.stock)
+        on_stock, on_patched = self._outcomes
+        stock = "no views" if self.about_views else _counted(on_stock)
         if self.worse:
             verdict = "FAILS" if self.about_views else "WORSE"
         elif self.about_views:
             verdict = "passes"
+        elif self.repeats:
+            verdict = "unsteady"
         else:
             verdict = "same" if self.patched == self.stock else "better"
-        return self.name, stock, str(self.patched), verdict
+        return self.name, stock, _counted(on_patched), verdict
+
+    @property
+    def _outcomes(self) -> tuple[list[Outcome], list[Outcome]]:
+        pairs = [(self.stock, self.patched), *self.repeats]
+        return [stock for stock, _ in pairs], [patched for _, patched in pairs]
+
+
+def _counted(outcomes: list[Outcome]) -> str:
+    """The best of some runs, with how many of them had it."""
+    best = max(outcomes)
+    count = f" {outcomes.count(best)}/{len(outcomes)}" if len(outcomes) > 1 else ""
+    return f"{best}{count}"
 
 
 @dataclass
@@ -57,6 +82,24 @@ class Comparison:
         """Whether nothing is worse and the runs can be believed."""
         return not self.problems and not any(row.worse for row in self.rows)
 
+    @property
+    def doubtful(self) -> set[str]:
+        """The tests whose rows should run again: a test that is unsteady may fail on any kernel."""
+        return {row.test for row in self.rows if row.worse and not row.about_views}
+
+    def repeated(self, later: Comparison) -> Comparison:
+        """Return this with what a later run of the doubtful tests found about the same rows."""
+        found = {row.name: (row.stock, row.patched) for row in later.rows}
+        absent = (Outcome.ABSENT, Outcome.ABSENT)
+        doubted = {row.name for row in self.rows if row.repeats or row.worse}
+        rows = [
+            replace(row, repeats=(*row.repeats, found.get(row.name, absent)))
+            if row.name in doubted and not row.about_views
+            else row
+            for row in self.rows
+        ]
+        return Comparison(rows, self.problems + later.problems)
+
     def summary(self) -> str:
         """The last line for the user."""
         worse = sum(row.worse for row in self.rows)
@@ -64,6 +107,8 @@ class Comparison:
         passing = sum(row.patched is Outcome.OK for row in self.rows)
         line = f"{len(self.rows)} rows, {views} of them about views: {passing} pass on patched"
         line += f", {worse} worse than on stock" if worse else ", none worse than on stock"
+        if unsteady := sum(bool(row.repeats) and not row.worse for row in self.rows):
+            line += f", {unsteady} unsteady"
         if self.problems:
             line += f", {len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
         return line

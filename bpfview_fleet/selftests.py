@@ -85,6 +85,8 @@ SECONDS = 180
 # Hundreds of subtests each, which emulation makes slow.
 LONG_SECONDS = {"bpf_iter": 600, "btf": 900}
 TIMEOUT_SECONDS = 3600.0
+# of a test that came out worse: some of the kernel's own depend on who is scheduled when
+REPEATS = 4
 MEMORY_MIB = 2048
 # besides what any direct boot has: the root file system is the first disk
 COMMAND_LINE = f"{direct_boot.COMMAND_LINE} root=/dev/vda rootwait rw init=/init"
@@ -236,12 +238,20 @@ def _test(baseline: str, fragment: str, folder: Path) -> selftest_judge.Comparis
             patched.with_name("vmlinux.btf"),
         )
     )
-    wanted = commands(baseline)
-    return judge(
-        wanted,
-        _run_on(stock, disk, wanted, folder / "stock"),
-        _run_on(patched, disk, wanted, folder / "patched"),
-    )
+
+    def run(wanted: Sequence[Command], folder: Path) -> selftest_judge.Comparison:
+        folder.mkdir(exist_ok=True)
+        return judge(
+            wanted,
+            _run_on(stock, disk, wanted, folder / "stock"),
+            _run_on(patched, disk, wanted, folder / "patched"),
+        )
+
+    comparison = run(commands(baseline), folder)
+    doubtful = [command for command in commands(baseline) if command.name in comparison.doubtful]
+    for number in range(REPEATS if doubtful else 0):
+        comparison = comparison.repeated(run(doubtful, folder / f"again-{number + 1}"))
+    return comparison
 
 
 def main(argv: Sequence[str] | None = None) -> int:

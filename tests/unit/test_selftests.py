@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
 
 from bpfview_fleet import selftests
 from bpfview_fleet.selftest_bpftool import CHECKS, differences, says_what_it_should
-from bpfview_fleet.selftest_judge import compare, run_problems
+from bpfview_fleet.selftest_judge import Comparison, compare, run_problems
 from bpfview_fleet.selftest_log import (
     Console,
     Outcome,
@@ -173,6 +174,40 @@ def test_a_row_is_judged_against_the_stock_kernel(
 def test_a_row_that_is_missing_from_one_run_shows() -> None:
     found = compare({"t": OK, "t/a": OK}, {"t": OK}, frozenset())
     assert [row.name for row in found.rows if row.worse] == ["t/a"]
+    assert not found.passed
+
+
+def of_one_test(*pairs: tuple[Outcome, Outcome]) -> Comparison:
+    """A test that ran more than once, each time on the stock and on the patched kernel."""
+    rounds = [compare({"t/a": stock}, {"t/a": patched}, frozenset()) for stock, patched in pairs]
+    return functools.reduce(Comparison.repeated, rounds)
+
+
+def test_a_row_that_is_worse_is_doubted_and_no_other() -> None:
+    found = compare({"t/a": OK, "u/a": FAIL}, {"t/a": FAIL, "u/a": FAIL}, frozenset())
+    assert found.doubtful == {"t"}
+    assert compare({}, {"views/a": FAIL}, frozenset({"views"})).doubtful == set()
+    again = found.repeated(compare({"t/a": OK, "u/a": OK}, {"t/a": OK, "u/a": FAIL}, frozenset()))
+    assert [row.repeats for row in again.rows] == [((OK, OK),), ()]
+
+
+def test_a_row_that_is_worse_each_time_stays_worse() -> None:
+    found = of_one_test((OK, FAIL), (FAIL, FAIL), (OK, FAIL))
+    assert found.rows[0].cells == ("t/a", "ok 2/3", "FAIL 3/3", "WORSE")
+    assert not found.passed
+
+
+def test_a_row_that_once_is_as_good_is_unsteady_and_shows_how_often() -> None:
+    found = of_one_test((OK, FAIL), (OK, FAIL), (FAIL, OK))
+    assert found.rows[0].cells == ("t/a", "ok 2/3", "ok 1/3", "unsteady")
+    assert found.passed
+    assert found.summary().endswith("none worse than on stock, 1 unsteady")
+
+
+def test_a_problem_of_a_repeat_counts() -> None:
+    later = compare({"t/a": ABSENT}, {"t/a": ABSENT}, frozenset())
+    found = of_one_test((OK, FAIL)).repeated(later)
+    assert found.problems == ["t/a reported nothing on either kernel"]
     assert not found.passed
 
 
