@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
-
-from .console import find_splats, message
+from plugins.module_utils.bpfview.kernel_log import find_splats, message
 
 _TIME = re.compile(r"^time (\S+\.\S+) (\d+) (\d+)$")
 _FACT = re.compile(r"^fact (\S+\.\S+) (-?\d+)$")

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .console import message
+from plugins.module_utils.bpfview.kernel_log import message
 
 # The access itself is often in a helper that the function calls: a list, a bit, a reference count.
 TOP_FRAMES = 3

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .console import find_splats, message
+from plugins.module_utils.bpfview.kernel_log import find_splats, message
 
 _RESULT = re.compile(r"^(ok|not ok) (\d+) (.+?)(?: # SKIP(?: (.*))?)?$")
 _PLAN = re.compile(r"^1\.\.(\d+)$")

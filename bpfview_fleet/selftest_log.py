@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from signal import NSIG, Signals
 
-from .console import find_splats, message
+from plugins.module_utils.bpfview.kernel_log import find_splats, message
 
 _BEGIN = re.compile(r"^selftest begin (.+)$")
 _END = re.compile(r"^selftest end (.+) (\d+)$")

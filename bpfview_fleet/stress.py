@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plugins.module_utils.bpfview.errors import BpfviewError
+from plugins.module_utils.bpfview.kernel_log import find_splats, message
 
 from . import direct_boot, kcsan
 from .accel import detect
-from .console import find_splats, message
 from .initramfs import build_initramfs
 
 SOURCES = direct_boot.ROOT / "kernel" / "stress"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bpfview_fleet.console import find_splats
+from plugins.module_utils.bpfview.kernel_log import find_splats
 
 from . import consolelog
 from .layout import Layout

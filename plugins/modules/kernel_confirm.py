@@ -9,8 +9,9 @@ short_description: Judge the kernel that came up and promote it only if it is th
 description:
   - Reads release, GNU build id, boot id, command line, taint and BTF off the host and compares
     them with what was wanted and with what was recorded before the reboot.
+  - Waits for the guard of the trial boot, which runs on the host, to find that the host is well.
   - Makes the kernel the default, by entry id, if all of it holds; otherwise the next boot is the
-    former kernel.
+    former kernel, and the guard is told to take the host there at once.
   - A kernel that was promoted before, and only has its settings put right, is not compared with
     the command line of its boot entry, which may be newer than its boot.
   - Of the taint only what says that something went wrong counts, not which modules were loaded.
@@ -29,6 +30,16 @@ options:
     description: Seconds after which a kernel that panicked reboots the host; at least 1.
     type: int
     default: 30
+  wait_seconds:
+    description:
+      - Seconds to wait for the guard's word. Where it is still watching then, the kernel did not
+        prove itself.
+    type: int
+    default: 0
+  promote:
+    description: Whether to act on the verdict. If not, the host is only looked at.
+    type: bool
+    default: true
 attributes:
   check_mode:
     support: full
@@ -61,6 +72,14 @@ running:
   description: The running kernel's release, build id, boot id, command line, taint and BTF.
   returned: success
   type: dict
+goes_back:
+  description: Whether the guard is about to take the host to its former kernel.
+  returned: success
+  type: bool
+evidence:
+  description: What is left of the boot that failed, as text; empty unless this run found that.
+  returned: success
+  type: str
 default_release:
   description: The release that a plain reboot starts now.
   returned: success
@@ -73,6 +92,7 @@ from ..module_utils.bpfview import kernel_promotion, kernel_wanted
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.grub_boot import GrubBoot
 from ..module_utils.bpfview.host_layout import Host
+from ..module_utils.bpfview.kernel_promotion import Settled
 from ..module_utils.bpfview.kernel_survey import Settings
 from ..module_utils.bpfview.kernel_verdict import Verdict
 from ..module_utils.bpfview.view_failure import explain
@@ -90,6 +110,8 @@ def main() -> None:
             "kernel": {"type": "dict", "required": True},
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
             "panic_timeout": {"type": "int", "default": 30},
+            "wait_seconds": {"type": "int", "default": 0},
+            "promote": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -99,20 +121,27 @@ def main() -> None:
         settings = Settings(options["btf_function"], options["panic_timeout"], margin_mib=0)
         wanted = kernel_wanted.from_facts(options["kernel"])
         judgement, running = kernel_promotion.examine(host, wanted, settings)
+        seconds = 0 if module.check_mode else options["wait_seconds"]
+        judgement = kernel_promotion.await_health(host, judgement, running, seconds)
         before = _default(host)
-        if module.check_mode:
+        if module.check_mode or not options["promote"]:
             after = wanted.release if judgement.verdict is Verdict.PROMOTED else before
-            changed = before != after
+            settled = Settled(judgement, module.check_mode and before != after)
         else:
-            judgement, changed = kernel_promotion.settle(host, wanted, judgement, settings)
+            # it may have gone wrong while it was waited for
+            again, _ = kernel_promotion.examine(host, wanted, settings)
+            judgement = again if judgement.verdict is Verdict.PROMOTED else judgement
+            settled = kernel_promotion.settle(host, wanted, judgement, settings)
             after = _default(host)
     except (BpfviewError, OSError) as error:
         module.fail_json(msg=explain(error, "Judging the kernel"))
     module.exit_json(
-        changed=changed,
-        verdict=judgement.verdict.value,
-        reasons=list(judgement.reasons),
+        changed=settled.changed,
+        verdict=settled.judgement.verdict.value,
+        reasons=list(settled.judgement.reasons),
         running=running.facts(),
+        goes_back=settled.goes_back,
+        evidence=settled.evidence,
         default_release=after,
         diff={"before": f"default: {before}\n", "after": f"default: {after}\n"},
     )

@@ -33,6 +33,45 @@ options:
     description: MiB that must stay free in C(/boot).
     type: int
     default: 32
+  guard:
+    description:
+      - What the host itself holds the trial to. A service, installed before the one-shot is armed,
+        takes the host back unless all of it holds and the kernel is promoted in time.
+      - Without it nothing but a panic or somebody's reboot does.
+    type: dict
+    suboptions:
+      confirm_seconds:
+        description: Seconds since the start of the kernel within which it has to be promoted.
+        type: int
+        required: true
+      soak_seconds:
+        description: Seconds for which everything must hold without a break.
+        type: int
+        required: true
+      commands:
+        description: Commands on the host that must end with status 0.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: What messages call it; the command itself if empty.
+            type: str
+            default: ""
+          command:
+            description: The command and its arguments; no shell.
+            type: list
+            elements: str
+            required: true
+          timeout:
+            description: Seconds it may take.
+            type: int
+            default: 30
+      units:
+        description: Units of systemd that must be active.
+        type: list
+        elements: str
+        default: []
 attributes:
   check_mode:
     support: full
@@ -71,12 +110,31 @@ armed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bpfview import kernel_diff, kernel_staging, kernel_survey, kernel_wanted
+from ..module_utils.bpfview import (
+    kernel_diff,
+    kernel_staging,
+    kernel_survey,
+    kernel_wanted,
+    trial_guard,  # noqa: F401 - Ansible brings only what is imported, and the guard is made of it
+    trial_record,
+)
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_staging import Staged
 from ..module_utils.bpfview.kernel_survey import Settings
 from ..module_utils.bpfview.view_failure import explain
+
+_COMMAND = {
+    "name": {"type": "str", "default": ""},
+    "command": {"type": "list", "elements": "str", "required": True},
+    "timeout": {"type": "int", "default": 30},
+}
+_GUARD = {
+    "confirm_seconds": {"type": "int", "required": True},
+    "soak_seconds": {"type": "int", "required": True},
+    "commands": {"type": "list", "elements": "dict", "default": [], "options": _COMMAND},
+    "units": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def main() -> None:
@@ -88,6 +146,7 @@ def main() -> None:
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
             "panic_timeout": {"type": "int", "default": 30},
             "boot_margin_mib": {"type": "int", "default": 32},
+            "guard": {"type": "dict", "options": _GUARD},
         },
         supports_check_mode=True,
     )
@@ -95,7 +154,10 @@ def main() -> None:
     host = Host()
     try:
         settings = Settings(
-            options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
+            options["btf_function"],
+            options["panic_timeout"],
+            options["boot_margin_mib"],
+            trial_record.guard(options["guard"]) if options["guard"] else None,
         )
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)

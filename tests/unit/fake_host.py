@@ -76,12 +76,16 @@ class FakeHost:
         self.commands: list[list[str]] = []
         self.cut_after = -1  # commands until the power goes; -1 for never
         self.boots = 0
+        self.failed: list[str] = []  # units of systemd
+        self.kernel_log = ""
+        self.statuses: dict[str, int] = {}  # of commands, by name; 0 for the others
         for tool in ("sbin/grub-mkconfig", "sbin/grub-probe", "bin/grub-editenv"):
             self.put(f"/usr/{tool}", "")
         self.put("/usr/sbin/update-initramfs", "")
         self.put("/etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
         self.put("/proc/self/mounts", MOUNTS)
         self.put("/var/lib/dpkg/lock-frontend", "")
+        (root / "run").mkdir()
         self.add_kernel(STOCK)
         self.put("/boot/grub/grubenv", b"# GRUB Environment Block\n".ljust(1024, b"#"))
         self.put("/etc/default/grub.d/README", "")
@@ -122,6 +126,7 @@ class FakeHost:
         self.put("/proc/sys/kernel/osrelease", f"{entry.release}\n")
         self.put("/proc/sys/kernel/random/boot_id", f"boot-{self.boots}\n")
         self.put("/proc/sys/kernel/tainted", "0\n")
+        self.put("/proc/uptime", "10.00 20.00\n")
         arguments = " ".join(entry.arguments)
         self.put("/proc/cmdline", f"BOOT_IMAGE={entry.kernel} {arguments}\n")
         self.put("/sys/kernel/notes", notes(BUILD_IDS[entry.release]))
@@ -150,13 +155,15 @@ class FakeHost:
         command = list(arguments)
         while command[0] == "env" or "=" in command[0]:
             command = command[1:]
+        if command[0] == "timeout":
+            command = command[3:]
         self.commands.append(command)
         tool = Path(command[0]).name.replace("-", "_")
         text = getattr(self, tool)(*command[1:])
         if self.cut_after == 0:
             raise PowerCutError
         self.cut_after -= 1
-        return Output(0, text or "")
+        return Output(self.statuses.get(tool, 0), text or "")
 
     def mkconfig(self, target: Path) -> None:
         """Write a grub.cfg of the kernels there are, newest first."""
@@ -186,6 +193,17 @@ class FakeHost:
 
     def python3(self, _option: str, _program: str) -> str:
         return self.python
+
+    def systemctl(self, *arguments: str) -> str:
+        if "list-units" in arguments:
+            return "".join(f"{unit} loaded failed failed\n" for unit in self.failed)
+        return "active\n" if "is-active" in arguments else ""
+
+    def dmesg(self, *_options: str) -> str:
+        return self.kernel_log
+
+    def journalctl(self, *_options: str) -> str:
+        return "the last words of the boot before\n"
 
     def dpkg_query(self, *arguments: str) -> str:
         names = arguments[2:]

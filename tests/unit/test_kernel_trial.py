@@ -21,6 +21,7 @@ from plugins.module_utils.bpfview import (
 )
 from plugins.module_utils.bpfview.errors import BpfviewError
 from plugins.module_utils.bpfview.kernel_plan import Action
+from plugins.module_utils.bpfview.kernel_promotion import Settled
 from plugins.module_utils.bpfview.kernel_survey import Settings
 from plugins.module_utils.bpfview.kernel_verdict import Verdict
 from tests.unit.fake_host import FUNCTION, OURS, STOCK, FakeHost, PowerCutError, wanted_kernel
@@ -51,7 +52,7 @@ def settle(fake, settings=SETTINGS):
 
 
 def confirm(fake, settings=SETTINGS):
-    return settle(fake, settings)[0]
+    return settle(fake, settings).judgement
 
 
 def action(fake, settings=SETTINGS):
@@ -104,7 +105,7 @@ def test_a_kernel_that_does_not_come_up_is_left_after_one_boot(fake):
     record = kernel_record.read(fake.host)
     assert record.trial is None
     assert (record.decided.verdict, record.decided.reasons) == ("fell_back", judgement.reasons)
-    assert settle(fake) == (judgement, False)
+    assert settle(fake) == Settled(judgement, False)
     assert action(fake) is Action.TRIAL
     promote(fake)
     assert kernel_record.read(fake.host).decided is None
@@ -259,7 +260,7 @@ def test_a_one_shot_found_without_a_record_is_taken_back_and_never_restored(fake
     fake.put("/sys/kernel/notes", b"")
     env = f"# GRUB Environment Block\nsaved_entry={path_of(STOCK)}\nnext_entry={path_of(OURS)}\n"
     fake.put("/boot/grub/grubenv", env.encode().ljust(1024, b"#"))
-    assert settle(fake)[1]
+    assert settle(fake).changed
     record = kernel_record.read(fake.host)
     assert (record.before["next_entry"], record.before["saved_entry"]) == ("", path_of(STOCK))
     assert fake.boot() == STOCK
@@ -338,7 +339,7 @@ def test_other_settings_on_a_promoted_host_do_not_make_it_a_wrong_kernel(fake):
     assert action(fake, other) is Action.SETTLE
     assert stage(fake, settings=other).changed
     assert confirm(fake, other).verdict is Verdict.PROMOTED
-    assert settle(fake, other)[1] is False
+    assert settle(fake, other).changed is False
     assert "panic=30" in fake.host.text("/proc/cmdline")
     assert "panic=60" in fake.host.text("/boot/grub/grub.cfg")
     assert action(fake, other) is Action.UNCHANGED

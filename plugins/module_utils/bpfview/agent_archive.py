@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The agent as one file: equal sources make equal bytes, for its digest decides on change."""
+"""A host's program as one file: equal sources, equal bytes, for its digest decides on change."""
 
 from __future__ import annotations
 
 import ast
 import io
 import zipfile
-from pathlib import Path
+from typing import Protocol
 
 _PACKAGE = "bpfview"
-_ENTRY = "view_agent"
+AGENT = "view_agent"
 _SHEBANG = b"#!/usr/bin/python3\n"
-_MAIN = f"""\
+_MAIN = """\
 import sys
 
-from {_PACKAGE}.{_ENTRY} import main
+from {package}.{entry} import main
 
 sys.exit(main())
 """
@@ -23,15 +23,25 @@ _UNIX = 3
 _MODE = 0o100644 << 16
 
 
-def modules(folder: Path) -> list[str]:
-    """Return the modules the agent consists of: its entry and what that imports, in order."""
+class Folder(Protocol):
+    """Where sources are: a folder, or one in a zip file, as Ansible brings modules to a host."""
+
+    def joinpath(self, name: str, /) -> Folder:
+        """Return what has this name in it."""
+
+    def read_bytes(self) -> bytes:
+        """Return its content."""
+
+
+def modules(folder: Folder, entry: str = AGENT) -> list[str]:
+    """Return the modules a program consists of: its entry and what that imports, in order."""
     found: set[str] = set()
-    waiting = [_ENTRY]
+    waiting = [entry]
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += _imports((folder / f"{name}.py").read_text("utf-8"))
+            waiting += _imports(folder.joinpath(f"{name}.py").read_bytes().decode())
     return sorted(found)
 
 
@@ -43,15 +53,17 @@ def _imports(source: str) -> list[str]:
     return names
 
 
-def build(folder: Path) -> bytes:
-    """Return the agent's zip file, made of the sources in ``folder``."""
+def build(folder: Folder, entry: str = AGENT) -> bytes:
+    """Return a program's zip file, made of the sources in ``folder``."""
     stream = io.BytesIO(_SHEBANG)
     stream.seek(len(_SHEBANG))
     with zipfile.ZipFile(stream, "a") as archive:
-        _add(archive, "__main__.py", _MAIN.encode())
+        main = _MAIN.format(package=_PACKAGE, entry=entry)
+        _add(archive, "__main__.py", main.encode())
         _add(archive, f"{_PACKAGE}/__init__.py", b"")
-        for name in modules(folder):
-            _add(archive, f"{_PACKAGE}/{name}.py", (folder / f"{name}.py").read_bytes())
+        for name in modules(folder, entry):
+            source = folder.joinpath(f"{name}.py").read_bytes()
+            _add(archive, f"{_PACKAGE}/{name}.py", source)
     return stream.getvalue()
 
 

@@ -13,6 +13,7 @@ from .errors import BpfviewError
 
 _TAIL = 15  # lines of a failed command's output that a message repeats
 _NOT_FOUND = 127
+TIMED_OUT = 124
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Host:
             return self.path(absolute).read_text("utf-8", "surrogateescape")
         except OSError:
             return ""
+
+    def within(self, seconds: int, arguments: Sequence[str]) -> Output:
+        """Run a command that may hang, for so long at most; then its status is TIMED_OUT."""
+        return self.runner(["timeout", "--kill-after=5", str(seconds), *arguments])
 
     def must(self, arguments: Sequence[str], remedy: str) -> str:
         """Run a command that has to succeed; BpfviewError with the end of its output if not."""

@@ -4,8 +4,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
-from . import apt_protection, kernel_record, running_kernel
+from . import (
+    apt_protection,
+    kernel_record,
+    running_kernel,
+    trial_evidence,
+    trial_record,
+    trial_units,
+    trial_wait,
+)
 from .errors import BpfviewError
 from .grub_boot import GrubBoot
 from .host_layout import Host
@@ -15,7 +24,19 @@ from .kernel_survey import Settings
 from .kernel_verdict import Judgement, Verdict, judge
 from .kernel_wanted import WantedKernel
 from .running_kernel import RunningKernel
+from .trial_lock import locked
+from .trial_record import HEALTHY, Status
 from .view_failure import explain
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a judgement once it was acted on."""
+
+    judgement: Judgement
+    changed: bool
+    goes_back: bool = False  # the guard is about to take the host to its former kernel
+    evidence: str = ""  # what the boot that failed left
 
 
 def examine(
@@ -34,24 +55,56 @@ def examine(
     return judge(wanted, running, trial, settings.function, arguments), running
 
 
-def settle(
-    host: Host, wanted: WantedKernel, judgement: Judgement, settings: Settings
-) -> tuple[Judgement, bool]:
-    """Act on a judgement: promote, or see to it that the next boot is the old kernel.
+def await_health(
+    host: Host, judgement: Judgement, running: RunningKernel, seconds: float
+) -> Judgement:
+    """Return the judgement with the guard's word on it, after waiting for that."""
+    trial = kernel_record.read(host).trial
+    if judgement.verdict is not Verdict.PROMOTED:
+        return judgement
+    return _with_word(judgement, trial_wait.settled(host, trial, running, seconds))
 
-    Returns the judgement, which a failing promotion changes, and whether anything was changed.
-    """
+
+def settle(host: Host, wanted: WantedKernel, judgement: Judgement, settings: Settings) -> Settled:
+    """Act on a judgement: promote, or see to it that the next boot is the old kernel."""
     grub = GrubBoot(host)
-    record = kernel_record.read(host)
-    if judgement.verdict is Verdict.PROMOTED:
-        return _promote(grub, record, wanted.release, judgement, settings)
+    with locked(host):
+        record = kernel_record.read(host)
+        running = running_kernel.read(host, settings.function)
+        said = trial_wait.word(host, record.trial, running)
+        if judgement.verdict is Verdict.PROMOTED:
+            judgement = _with_word(judgement, said)
+        if judgement.verdict is Verdict.PROMOTED:
+            judgement, changed = _promote(grub, record, wanted.release, judgement, settings)
+            if judgement.verdict is Verdict.PROMOTED or said is None:
+                return Settled(judgement, changed)
+        if said is not None:
+            trial_record.refuse(host, running.boot_id, judgement.reasons)
+            return Settled(judgement, changed=True, goes_back=True)
+        return _close(grub, record, wanted.release, judgement)
+
+
+def _with_word(judgement: Judgement, said: Status | None) -> Judgement:
+    if said is None or said.state == HEALTHY:
+        return judgement
+    return Judgement(Verdict.WRONG_KERNEL, said.reasons)
+
+
+def _close(grub: GrubBoot, record: Record, release: str, judgement: Judgement) -> Settled:
+    """End a trial that came to nothing, on a host that runs another kernel or has no guard."""
+    host = grub.host
     changed = grub.environment() is not None and bool(grub.variable("next_entry"))
     if changed:
         remember_environment(host, grub, record)
         grub.set_variables({"next_entry": None})
-    trial = _trial(record, wanted.release)
+    changed |= trial_units.remove(host)
+    trial = _trial(record, release)
     if trial is None:
-        return judgement, changed
+        return Settled(judgement, changed)
+    if judgement.verdict is Verdict.FELL_BACK:
+        why = trial_wait.went_back(host, release)
+        judgement = Judgement(judgement.verdict, (*judgement.reasons, *why))
+    evidence = trial_evidence.collect(host) if record.trial else ""
     record.decided = Decided(trial, judgement.verdict.value, judgement.reasons)
     record.trial = None
     try:
@@ -59,7 +112,7 @@ def settle(
     except OSError as error:
         # The verdict matters more than the note of it.
         judgement = _with_reason(judgement, judgement.verdict, explain(error, "Noting the verdict"))
-    return judgement, changed
+    return Settled(judgement, changed, evidence=evidence)
 
 
 def _promote(
@@ -86,6 +139,9 @@ def _promote(
         why = explain(error, "Promoting it")
         reason = f"it runs {release}, which could not be made the default: {why}"
         return _with_reason(judgement, Verdict.WRONG_KERNEL, reason), True
+    # nothing is left to guard, and a guard that cannot be taken away leaves by itself
+    with suppress(OSError):
+        changed |= trial_units.remove(host)
     return judgement, changed
 
 

@@ -11,6 +11,8 @@ from .digest import canonical_json
 from .errors import BpfviewError
 from .host_layout import Host, remove_durably, write_durably
 from .named_errors import naming
+from .trial_record import Guard
+from .trial_record import guard as guard_from
 
 RECORD = "/var/lib/bpfview/kernel.json"
 _SCHEMA = 1
@@ -26,6 +28,7 @@ class Trial:
     boot_id_before: str
     taint_before: int
     previous: str  # release the host runs if the trial fails
+    guard: Guard | None = None  # None in a record of a version without one
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def read(host: Host) -> Record:
         trial, decided = data.pop("trial"), data.pop("decided", None)
         return Record(
             **data,
-            trial=Trial(**trial) if trial else None,
+            trial=_trial(trial) if trial else None,
             decided=_decided(**decided) if decided else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -87,8 +90,13 @@ def read(host: Host) -> Record:
         ) from error
 
 
+def _trial(data: dict[str, Any]) -> Trial:
+    guard = data.get("guard")
+    return Trial(**{**data, "guard": guard_from(guard) if guard else None})
+
+
 def _decided(trial: dict[str, Any], verdict: str, reasons: list[str]) -> Decided:
-    return Decided(Trial(**trial), verdict, tuple(reasons))
+    return Decided(_trial(trial), verdict, tuple(reasons))
 
 
 def write(host: Host, record: Record) -> bool:

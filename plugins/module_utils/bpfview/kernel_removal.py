@@ -7,7 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from . import apt_protection, debian_packages, kernel_record
+from . import apt_protection, debian_packages, kernel_record, trial_units
 from .errors import BpfviewError
 from .grub_boot import GRUBENV, VARIABLES, GrubBoot
 from .grub_config import GrubConfig
@@ -61,7 +61,7 @@ def holdings(host: Host) -> Holdings:
         )
     )
     releases = {name.split("-", 2)[2] for name in packages if name.startswith("linux-image-")}
-    paths = (DROP_IN, apt_protection.DROP_IN, *_DIRECTORIES)
+    paths = (DROP_IN, apt_protection.DROP_IN, *trial_units.PATHS, *_DIRECTORIES)
     return Holdings(
         packages=packages,
         releases=tuple(sorted(releases)),
@@ -112,6 +112,7 @@ def remove(host: Host, found: Holdings) -> None:
     Packages go first, while the default is still pinned to a kernel that stays.
     """
     grub = GrubBoot(host)
+    trial_units.remove(host)
     if found.packages:
         if grub.config().uses_saved_entry:
             hand_over(host, found)

@@ -7,10 +7,10 @@ Every step leaves a host that boots the kernel it ran before, whenever the power
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import apt_protection, debian_packages, kernel_record
+from . import apt_protection, debian_packages, host_health, kernel_record, trial_units
 from .debian_packages import PackageFile
 from .digest import sha256_file
 from .errors import BpfviewError
@@ -20,6 +20,7 @@ from .kernel_plan import REBOOTS, Action
 from .kernel_record import Record, Trial
 from .kernel_survey import PACKAGES, Settings, Survey, is_complete
 from .kernel_wanted import WantedKernel
+from .trial_record import Guard
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def stage(host: Host, wanted: WantedKernel, found: Survey, settings: Settings, a
         changed = True
     entry = ""
     if arm and found.action in REBOOTS:
-        entry = _arm(host, grub, wanted, found, record)
+        entry = _arm(host, wanted, found, record, settings.guard)
         changed = True
     return Staged(changed, tuple(wanted.digests) if installing else (), entry)
 
@@ -120,8 +121,13 @@ def _file(host: Host, package: PackageFile) -> Path:
     return host.path(f"{PACKAGES}/{package.file}")
 
 
-def _arm(host: Host, grub: GrubBoot, wanted: WantedKernel, found: Survey, record: Record) -> str:
+def _arm(
+    host: Host, wanted: WantedKernel, found: Survey, record: Record, guard: Guard | None
+) -> str:
+    grub = GrubBoot(host)
     entry = grub.config().entry_for(wanted.release)
+    if guard:
+        guard = replace(guard, failed_before=host_health.failed_units(host))
     running = found.situation.running
     record.trial = Trial(
         release=wanted.release,
@@ -130,7 +136,10 @@ def _arm(host: Host, grub: GrubBoot, wanted: WantedKernel, found: Survey, record
         boot_id_before=running.boot_id,
         taint_before=running.taint,
         previous=found.pin,
+        guard=guard,
     )
     record.decided = None
     kernel_record.write(host, record)
+    if guard:
+        trial_units.install(host, guard.confirm_seconds)
     return grub.arm(wanted.release)

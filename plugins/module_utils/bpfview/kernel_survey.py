@@ -14,6 +14,7 @@ from .host_layout import Host
 from .host_room import Room
 from .kernel_plan import REBOOTS, Action, Situation
 from .kernel_wanted import WantedKernel
+from .trial_record import Guard
 
 PACKAGES = "/var/lib/bpfview/packages"
 _MIB = 1024 * 1024
@@ -26,6 +27,7 @@ class Settings:
     function: str  # BTF of the kernel must describe it
     panic_timeout: int  # seconds
     margin_mib: int  # MiB that must stay free in /boot
+    guard: Guard | None = None  # what the host itself holds a trial to
 
     def __post_init__(self) -> None:
         """Refuse with BpfviewError what would leave a host without its way back."""

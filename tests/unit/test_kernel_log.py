@@ -3,7 +3,7 @@
 
 import pytest
 
-from bpfview_fleet.console import find_splats, message
+from plugins.module_utils.bpfview.kernel_log import find_splats, message
 
 SPLATS = [
     "[    1.234567] WARNING: CPU: 1 PID: 42 at kernel/bpf/inode.c:100 bpf_pin_gone+0x1/0x2",
