@@ -31,7 +31,8 @@ def ssh_options(layout: Layout) -> dict[str, str]:
 def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
     """The Ansible inventory: the VMs' groups, always canary and fleet, under one parent.
 
-    The lab's VMs are there to be rebooted, and run the small kernel made for them.
+    The lab's VMs are there to be rebooted, run the small kernel made for them, and are looked at for
+    a shorter time than a fleet's hosts.
     """
     groups: dict[str, dict[str, Any]] = {CANARY: {}, FLEET: {}}
     for machine in machines:
@@ -47,6 +48,9 @@ def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
             "ansible_control_path_dir": str(layout.runtime),
             "ansible_python_interpreter": "/usr/bin/python3",
             "kernel_install_reboot_ok": True,
+            # the stock kernel has no driver for the watchdog of these VMs
+            "kernel_install_accept_no_watchdog": True,
+            "kernel_install_soak_seconds": 10,
         },
         "children": {name: {"hosts": hosts} for name, hosts in groups.items() if name != PARENT},
     }

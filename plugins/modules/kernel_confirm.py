@@ -36,6 +36,11 @@ options:
         prove itself.
     type: int
     default: 0
+  objections:
+    description: What the control node itself has against the kernel; any keeps it from promotion.
+    type: list
+    elements: str
+    default: []
   promote:
     description: Whether to act on the verdict. If not, the host is only looked at.
     type: bool
@@ -86,6 +91,8 @@ default_release:
   type: str
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.bpfview import kernel_promotion, kernel_wanted
@@ -111,6 +118,7 @@ def main() -> None:
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
             "panic_timeout": {"type": "int", "default": 30},
             "wait_seconds": {"type": "int", "default": 0},
+            "objections": {"type": "list", "elements": "str", "default": []},
             "promote": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -131,8 +139,11 @@ def main() -> None:
             # it may have gone wrong while it was waited for
             again, _ = kernel_promotion.examine(host, wanted, settings)
             judgement = again if judgement.verdict is Verdict.PROMOTED else judgement
+            judgement = kernel_promotion.object_to(judgement, options["objections"])
             settled = kernel_promotion.settle(host, wanted, judgement, settings)
             after = _default(host)
+            if settled.goes_back:
+                time.sleep(seconds)  # the host goes down meanwhile, which tells the caller more
     except (BpfviewError, OSError) as error:
         module.fail_json(msg=explain(error, "Judging the kernel"))
     module.exit_json(

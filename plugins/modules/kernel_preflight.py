@@ -10,8 +10,9 @@ description:
   - Reads everything the decision depends on in one execution and writes nothing.
   - Fails, before anything is changed, when the host is not of the Debian family, has no cgroup v2
     or bpffs, has another architecture or a Python too old, lacks room, has Secure Boot on, or when
-    a one-shot boot through GRUB and the reboot after a panic cannot be proved to work.
-  - Warns when a trial boot is due and the running kernel has no watchdog device.
+    a one-shot boot through GRUB and the reboot after a panic cannot be proved to work, and when a
+    trial boot is due and the running kernel has no watchdog device.
+  - Where the latter is accepted, it warns of it.
 options:
   kernel:
     description: The wanted kernel, as M(kernel_packages) returned it.
@@ -29,6 +30,46 @@ options:
     description: MiB that must stay free in C(/boot).
     type: int
     default: 32
+  accept_no_watchdog:
+    description: Whether to try a kernel on a host that has no watchdog device.
+    type: bool
+    default: false
+  guard:
+    description: What M(kernel_stage) will hold the trial to; here it is only checked.
+    type: dict
+    suboptions:
+      confirm_seconds:
+        description: Seconds since the start of the kernel within which it has to be promoted.
+        type: int
+        required: true
+      soak_seconds:
+        description: Seconds for which everything must hold without a break.
+        type: int
+        required: true
+      commands:
+        description: Commands on the host that must end with status 0.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: What messages call it; the command itself if empty.
+            type: str
+            default: ""
+          command:
+            description: The command and its arguments; no shell.
+            type: list
+            elements: str
+            required: true
+          timeout:
+            description: Seconds it may take.
+            type: int
+            default: 30
+      units:
+        description: Units of systemd that must be active.
+        type: list
+        elements: str
+        default: []
 attributes:
   check_mode:
     support: full
@@ -79,14 +120,14 @@ rooms:
   type: list
   elements: str
 watchdog:
-  description: Whether the running kernel has a watchdog device. Nothing arms it for the trial boot.
+  description: Whether the running kernel has a watchdog device; in the trial boot systemd arms it.
   returned: success
   type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bpfview import kernel_survey, kernel_wanted
+from ..module_utils.bpfview import kernel_survey, kernel_wanted, trial_record
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_plan import REBOOTS
@@ -107,6 +148,8 @@ def main() -> None:
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
             "panic_timeout": {"type": "int", "default": 30},
             "boot_margin_mib": {"type": "int", "default": 32},
+            "accept_no_watchdog": {"type": "bool", "default": False},
+            "guard": {"type": "dict", "options": trial_record.ARGUMENTS},
         },
         supports_check_mode=True,
     )
@@ -114,7 +157,11 @@ def main() -> None:
     host = Host()
     try:
         settings = Settings(
-            options["btf_function"], options["panic_timeout"], options["boot_margin_mib"]
+            options["btf_function"],
+            options["panic_timeout"],
+            options["boot_margin_mib"],
+            trial_record.guard(options["guard"]) if options["guard"] else None,
+            not options["accept_no_watchdog"],
         )
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)

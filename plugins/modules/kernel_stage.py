@@ -33,6 +33,10 @@ options:
     description: MiB that must stay free in C(/boot).
     type: int
     default: 32
+  accept_no_watchdog:
+    description: Whether to try a kernel on a host that has no watchdog device.
+    type: bool
+    default: false
   guard:
     description:
       - What the host itself holds the trial to. A service, installed before the one-shot is armed,
@@ -124,18 +128,6 @@ from ..module_utils.bpfview.kernel_staging import Staged
 from ..module_utils.bpfview.kernel_survey import Settings
 from ..module_utils.bpfview.view_failure import explain
 
-_COMMAND = {
-    "name": {"type": "str", "default": ""},
-    "command": {"type": "list", "elements": "str", "required": True},
-    "timeout": {"type": "int", "default": 30},
-}
-_GUARD = {
-    "confirm_seconds": {"type": "int", "required": True},
-    "soak_seconds": {"type": "int", "required": True},
-    "commands": {"type": "list", "elements": "dict", "default": [], "options": _COMMAND},
-    "units": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
     """Run the module."""
@@ -146,7 +138,8 @@ def main() -> None:
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
             "panic_timeout": {"type": "int", "default": 30},
             "boot_margin_mib": {"type": "int", "default": 32},
-            "guard": {"type": "dict", "options": _GUARD},
+            "accept_no_watchdog": {"type": "bool", "default": False},
+            "guard": {"type": "dict", "options": trial_record.ARGUMENTS},
         },
         supports_check_mode=True,
     )
@@ -158,6 +151,7 @@ def main() -> None:
             options["panic_timeout"],
             options["boot_margin_mib"],
             trial_record.guard(options["guard"]) if options["guard"] else None,
+            not options["accept_no_watchdog"],
         )
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)

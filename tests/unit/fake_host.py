@@ -85,6 +85,7 @@ class FakeHost:
         self.put("/etc/os-release", 'ID=debian\nVERSION_ID="12"\n')
         self.put("/proc/self/mounts", MOUNTS)
         self.put("/var/lib/dpkg/lock-frontend", "")
+        self.put("/dev/watchdog", "")
         (root / "run").mkdir()
         self.add_kernel(STOCK)
         self.put("/boot/grub/grubenv", b"# GRUB Environment Block\n".ljust(1024, b"#"))

@@ -27,7 +27,7 @@ def run_module(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         given = arguments | {"_ansible_check_mode": check, "_ansible_diff": True}
         with patch_module_args(given), pytest.raises(SystemExit) as ended:
             module.main()
-        answer: Answer = json.loads(capsys.readouterr().out)
+        answer: Answer = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (ended.value.code != 0) == answer.get("failed", False)
         return answer | {"warnings": list(warnings)}
 

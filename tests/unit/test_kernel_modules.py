@@ -19,6 +19,7 @@ from plugins.module_utils.bpfview import (
     kernel_survey,
     kernel_wanted,
 )
+from plugins.module_utils.bpfview.trial_guard import Watch
 from plugins.modules import (
     kernel_confirm,
     kernel_packages,
@@ -62,6 +63,49 @@ def refuse(*_arguments: object, **_named: object) -> None:
     raise OSError(errno.EROFS, "Read-only file system", "/boot/grub/grubenv")
 
 
+GUARD = {"confirm_seconds": 300, "soak_seconds": 0}
+
+
+def test_a_trial_under_guard_is_promoted_once_the_guard_finds_the_host_well(
+    fake: FakeHost, run: Run
+) -> None:
+    fake.deliver(wanted_kernel())
+    assert run(kernel_stage, arm=True, guard=GUARD, **SMALL)["armed"]
+    fake.boot()
+    looked = run(kernel_confirm, promote=False, **KERNEL)
+    assert (looked["verdict"], looked["goes_back"]) == ("wrong_kernel", False)
+    assert looked["reasons"] == ["the guard has not spoken"]
+    assert Watch(fake.host, 300).step() == ""
+    looked = run(kernel_confirm, promote=False, **KERNEL)
+    assert (looked["verdict"], looked["changed"], fake.default()) == ("promoted", False, STOCK)
+    assert run(kernel_confirm, **KERNEL)["verdict"] == "promoted"
+    assert fake.default() == OURS
+
+
+def test_what_the_control_node_objects_to_is_not_promoted(fake: FakeHost, run: Run) -> None:
+    fake.deliver(wanted_kernel())
+    run(kernel_stage, arm=True, guard=GUARD, **SMALL)
+    fake.boot()
+    Watch(fake.host, 300).step()
+    answer = run(kernel_confirm, objections=["no port 80"], **KERNEL)
+    assert (answer["verdict"], answer["goes_back"]) == ("wrong_kernel", True)
+    assert answer["reasons"] == ["no port 80"]
+    assert fake.default() == STOCK
+    fake.boot()
+    answer = run(kernel_confirm, **KERNEL)
+    assert answer["verdict"] == "fell_back" and "boot before" in answer["evidence"]
+
+
+@pytest.mark.parametrize("module", [kernel_preflight, kernel_stage])
+def test_checks_that_cannot_be_meant_are_refused_before_anything(
+    fake: FakeHost, run: Run, module: Any
+) -> None:
+    before = fake.files()
+    message = run(module, guard={"confirm_seconds": 5, "soak_seconds": 0}, **SMALL)["msg"]
+    assert "kernel_install_confirm_seconds is 5" in message
+    assert fake.files() == before
+
+
 # kernel_preflight --------------------------------------------------------------------------------
 
 
@@ -78,17 +122,21 @@ def test_preflight_tells_what_is_due_and_writes_nothing(
     assert answer["running"]["release"] == STOCK
 
 
-def test_preflight_warns_of_a_missing_watchdog_where_a_trial_boot_is_due(
+def test_preflight_refuses_a_missing_watchdog_where_a_trial_boot_is_due_or_warns_of_it(
     fake: FakeHost, run: Run
 ) -> None:
-    answer = run(kernel_preflight, **SMALL)
+    (fake.root / "dev/watchdog").unlink()
+    for module in (kernel_preflight, kernel_stage):
+        message = run(module, **SMALL)["msg"]
+        assert "no watchdog device" in message and "kernel_install_accept_no_watchdog" in message
+    answer = run(kernel_preflight, accept_no_watchdog=True, **SMALL)
     (warning,) = answer["warnings"]
     assert "no watchdog device" in warning and OURS in warning and not answer["watchdog"]
     fake.put("/dev/watchdog", "")
     answer = run(kernel_preflight, **SMALL)
     assert (answer["warnings"], answer["watchdog"]) == ([], True)
-    (fake.root / "dev/watchdog").unlink()
     promoted(fake, run)
+    (fake.root / "dev/watchdog").unlink()
     answer = run(kernel_preflight, **SMALL)
     assert (answer["action"], answer["warnings"]) == ("unchanged", [])
 

@@ -7,6 +7,7 @@ No case lets the role come to its reboot, for the host is this machine.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ PLAYBOOK = """
 """
 MODULE = """\
 #!/usr/bin/python3
-# WANT_JSON: Ansible hands the arguments over in a file, which nobody here reads.
-print({answer!r})
+# WANT_JSON: Ansible hands the arguments over in a file.
+import pathlib, shutil, sys
+asked = pathlib.Path({asked!r})
+number = len(list(asked.iterdir()))
+shutil.copy(sys.argv[1], asked / str(number))
+answers = {answers!r}
+print(answers[min(number, len(answers) - 1)])
 """
 KERNEL = {"kernel": {"release": OURS}, "directory": "nowhere"}
 
@@ -36,13 +42,22 @@ class Role:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.variables: dict[str, Any] = {"kernel_install_evidence_dir": str(folder / "evidence")}
         (folder / "library").mkdir()
         self.answers("kernel_packages", **KERNEL)
 
-    def answers(self, name: str, **answer: Any) -> None:
-        """Have a module give this answer, whatever it is asked."""
-        text = MODULE.format(answer=json.dumps({"changed": False, **answer}))
+    def answers(self, name: str, *later: dict[str, Any], **answer: Any) -> None:
+        """Have a module give this answer and then the later ones, whatever it is asked."""
+        asked = self.folder / "asked" / name
+        asked.mkdir(parents=True)
+        answers = [json.dumps({"changed": False, **given}) for given in (answer, *later)]
+        text = MODULE.format(answers=answers, asked=str(asked))
         (self.folder / f"library/{name}.py").write_text(text)
+
+    def asked(self, name: str) -> list[dict[str, Any]]:
+        """What a module was asked, time by time."""
+        files = sorted((self.folder / "asked" / name).iterdir(), key=lambda file: int(file.name))
+        return [json.loads(file.read_text()) for file in files]
 
     def preflight(self, action: str, reboots: bool, missing: Sequence[str] = ()) -> None:
         """Have the host found fit, with this to be done."""
@@ -53,7 +68,7 @@ class Role:
     def play(self, check: bool = False) -> tuple[Outcome, bool]:
         playbook = self.folder / "play.yml"
         playbook.write_text(PLAYBOOK)
-        host = {"ansible_connection": "local", "kernel_install_reboot_ok": False}
+        host = {"ansible_connection": "local", "kernel_install_reboot_ok": False, **self.variables}
         inventory = self.folder / "inventory.json"
         inventory.write_text(
             json.dumps({"all": {"children": {"bpfview_hosts": {"hosts": {"a": host}}}}})
@@ -134,3 +149,81 @@ def test_a_check_run_begins_nothing(role: Role) -> None:
     role.answers("kernel_stage", failed=True, msg="no")
     outcome, passed = role.play(check=True)
     assert (passed, outcome.verdict) == (False, "not_attempted")
+
+
+GOES_BACK = {
+    "verdict": "wrong_kernel",
+    "reasons": ["tainted"],
+    "default_release": STOCK,
+    "goes_back": True,
+}
+CAME_BACK = {
+    "verdict": "fell_back",
+    "reasons": ["the trial boot failed", "tainted"],
+    "default_release": STOCK,
+    "evidence": "what the kernel said\n",
+}
+
+
+def test_the_verdict_on_a_kernel_that_is_refused_is_that_of_the_host_once_it_is_back(
+    role: Role,
+) -> None:
+    role.preflight("confirm", reboots=False)
+    role.answers("kernel_confirm", CAME_BACK, **GOES_BACK)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (False, "fell_back")
+    assert "the trial boot failed; tainted. Its next boot is" in outcome.detail
+    (evidence,) = (role.folder / "evidence").iterdir()
+    assert evidence.read_text() == CAME_BACK["evidence"]
+    assert str(evidence) in outcome.detail
+
+
+def test_a_host_that_does_not_go_back_is_asked_three_times_and_no_more(role: Role) -> None:
+    role.preflight("confirm", reboots=False)
+    role.answers("kernel_confirm", **GOES_BACK)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (False, "wrong_kernel")
+    assert len(role.asked("kernel_confirm")) == 3
+
+
+def test_the_guard_gets_what_the_user_wants_checked(role: Role) -> None:
+    check = {"name": "web", "command": ["curl", "localhost"], "timeout": 3}
+    role.variables |= {
+        "kernel_install_confirm_seconds": 240,
+        "kernel_install_health_commands": [check],
+        "kernel_install_health_units": ["ssh.service"],
+    }
+    role.preflight("confirm", reboots=False)
+    role.answers("kernel_confirm", verdict="promoted", reasons=[], default_release=OURS)
+    assert role.play()[1]
+    guard = {
+        "confirm_seconds": 240,
+        "soak_seconds": 30,
+        "commands": [check],
+        "units": ["ssh.service"],
+    }
+    (asked,) = role.asked("kernel_preflight")
+    assert asked["guard"] == guard
+    (asked,) = role.asked("kernel_confirm")
+    assert (asked["wait_seconds"], asked["objections"]) == (240, [])
+
+
+def test_a_port_that_does_not_answer_is_an_objection(role: Role) -> None:
+    with socket.socket() as closed, socket.socket() as open_one:
+        closed.bind(("127.0.0.1", 0))
+        open_one.bind(("127.0.0.1", 0))
+        open_one.listen()
+        ports = [one.getsockname()[1] for one in (open_one, closed)]
+        role.variables |= {
+            "ansible_host": "127.0.0.1",
+            "kernel_install_reachable_ports": ports,
+            "kernel_install_reachable_seconds": 1,
+        }
+        role.preflight("confirm", reboots=False)
+        looked = {"verdict": "promoted", "reasons": [], "default_release": STOCK}
+        role.answers("kernel_confirm", GOES_BACK, CAME_BACK, **looked)
+        outcome, _passed = role.play()
+    assert outcome.verdict == "fell_back"
+    look, judged, _again = role.asked("kernel_confirm")
+    assert look["promote"] is False
+    assert judged["objections"] == [f"the control node cannot connect to port {ports[1]}"]

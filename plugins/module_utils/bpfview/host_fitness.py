@@ -82,6 +82,17 @@ def _python_problems(host: Host) -> list[str]:
     return found
 
 
+def no_watchdog(host: Host) -> list[str]:
+    """Say that nothing resets a host whose kernel hangs; empty if something does."""
+    if host.path("/dev/watchdog").exists():
+        return []
+    return [
+        "the host has no watchdog device (/dev/watchdog), so that somebody would have to"
+        " power-cycle it should the kernel hang: load the driver of its watchdog, or accept that"
+        " with kernel_install_accept_no_watchdog"
+    ]
+
+
 def secure_boot(host: Host) -> list[str]:
     """Say that the firmware starts signed kernels only; empty if it does not."""
     try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -63,6 +64,13 @@ def await_health(
     if judgement.verdict is not Verdict.PROMOTED:
         return judgement
     return _with_word(judgement, trial_wait.settled(host, trial, running, seconds))
+
+
+def object_to(judgement: Judgement, objections: Sequence[str]) -> Judgement:
+    """Return the judgement of a kernel that somebody else has something against."""
+    if not objections or judgement.verdict is not Verdict.PROMOTED:
+        return judgement
+    return Judgement(Verdict.WRONG_KERNEL, tuple(objections))
 
 
 def settle(host: Host, wanted: WantedKernel, judgement: Judgement, settings: Settings) -> Settled:

@@ -28,6 +28,7 @@ class Settings:
     panic_timeout: int  # seconds
     margin_mib: int  # MiB that must stay free in /boot
     guard: Guard | None = None  # what the host itself holds a trial to
+    need_watchdog: bool = False
 
     def __post_init__(self) -> None:
         """Refuse with BpfviewError what would leave a host without its way back."""
@@ -75,6 +76,7 @@ def survey(host: Host, wanted: WantedKernel, settings: Settings) -> Survey:
         problems = GrubBoot(host).obstacles(pin, armed, fresh=not record.before)
     if action in REBOOTS:
         problems += host_fitness.secure_boot(host)
+        problems += host_fitness.no_watchdog(host) if settings.need_watchdog else []
     if action is Action.STAGE and wanted.built:
         copy = tuple(missing_files(host, wanted))
         rooms = tuple(_rooms(host, wanted, situation.running.release, copy, settings))

@@ -114,7 +114,7 @@ class Watch:
             print(f"bpfview: {error}", file=sys.stderr)
         else:
             self.noted = status
-        print(f"bpfview: {state}: {'; '.join(reasons)}", flush=True)
+        print(f"bpfview: {state}: {'; '.join(reasons) or 'all is well'}", flush=True)
 
     def _go_back(self, reasons: tuple[str, ...]) -> str:
         """Take the host back, unless it was promoted while that was decided."""

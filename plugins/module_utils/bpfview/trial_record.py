@@ -88,6 +88,24 @@ def _check(made: Guard) -> None:
             )
 
 
+# The same, as Ansible's modules take it.
+ARGUMENTS: dict[str, Any] = {
+    "confirm_seconds": {"type": "int", "required": True},
+    "soak_seconds": {"type": "int", "required": True},
+    "commands": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "default": ""},
+            "command": {"type": "list", "elements": "str", "required": True},
+            "timeout": {"type": "int", "default": 30},
+        },
+    },
+    "units": {"type": "list", "elements": "str", "default": []},
+}
+
+
 @dataclass(frozen=True)
 class Status:
     """What the guard found last."""
