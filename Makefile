@@ -14,6 +14,8 @@ PATCHES ?= all
 OPS ?= 1000000
 ROUNDS ?= 100000
 SEED ?=
+# of test-faults: these, not all
+ONLY ?=
 # of kernel-rebase: a version or a file instead of apt's candidate; then continue, and export
 VERSION ?=
 SOURCE ?=
@@ -35,7 +37,7 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
-	kernel-stress kernel-selftests kernel-reproduce kernel-rebase views bench lab-up lab-down deps venv lock collection \
+	kernel-stress kernel-selftests kernel-reproduce kernel-rebase views bench test-faults lab-up lab-down deps venv lock collection \
 	clean
 
 help: ## Show this list
@@ -122,6 +124,9 @@ bench-kernels-%: venv
 
 test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all
+
+test-faults: kernel ## Bad kernels, power cuts and a killed control node on a VM: writes docs/faults.md [ONLY="sshd panic"]
+	python -m bpfview_fleet.faults $(if $(ONLY),--only $(ONLY),--page docs/faults.md)
 
 lab-up: venv ## Start the two lab VMs of the demo without deploying anything
 	python -m bpfview_fleet.lab --lab demo up
