@@ -31,8 +31,8 @@ def ssh_options(layout: Layout) -> dict[str, str]:
 def inventory(layout: Layout, machines: Iterable[Machine]) -> str:
     """The Ansible inventory: the VMs' groups, always canary and fleet, under one parent.
 
-    The lab's VMs are there to be rebooted, run the small kernel made for them, and are looked at for
-    a shorter time than a fleet's hosts.
+    The lab's VMs are there to be rebooted, run the small kernel made for them, and are looked at
+    for a shorter time than a fleet's hosts.
     """
     groups: dict[str, dict[str, Any]] = {CANARY: {}, FLEET: {}}
     for machine in machines:

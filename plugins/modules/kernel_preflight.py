@@ -119,6 +119,10 @@ rooms:
   returned: success
   type: list
   elements: str
+drained:
+  description: Whether this toolkit took the host out of service and has not put it back yet.
+  returned: success
+  type: bool
 watchdog:
   description: Whether the running kernel has a watchdog device; in the trial boot systemd arms it.
   returned: success
@@ -138,6 +142,10 @@ _NO_WATCHDOG = (
     "The host has no watchdog device (/dev/watchdog): should {} hang without a panic, somebody has"
     " to power-cycle the host, which then boots the kernel it runs now"
 )
+
+
+# written by the role before its first hook
+DRAINED = "/var/lib/bpfview/drained"
 
 
 def main() -> None:
@@ -181,6 +189,7 @@ def main() -> None:
         missing=list(found.copy),
         rooms=[str(room) for room in found.rooms],
         watchdog=watchdog,
+        drained=host.path(DRAINED).exists(),
     )
 
 

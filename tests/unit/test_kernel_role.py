@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The role kernel_install through the real Ansible, with stand-ins for the modules it calls.
 
-No case lets the role come to its reboot, for the host is this machine.
+The host is this machine, which ansible.builtin.reboot refuses to reboot: a reboot that came to
+nothing, as far as the role knows.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Role:
     def answers(self, name: str, *later: dict[str, Any], **answer: Any) -> None:
         """Have a module give this answer and then the later ones, whatever it is asked."""
         asked = self.folder / "asked" / name
-        asked.mkdir(parents=True)
+        asked.mkdir(parents=True, exist_ok=True)
         answers = [json.dumps({"changed": False, **given}) for given in (answer, *later)]
         text = MODULE.format(answers=answers, asked=str(asked))
         (self.folder / f"library/{name}.py").write_text(text)
@@ -59,11 +60,30 @@ class Role:
         files = sorted((self.folder / "asked" / name).iterdir(), key=lambda file: int(file.name))
         return [json.loads(file.read_text()) for file in files]
 
-    def preflight(self, action: str, reboots: bool, missing: Sequence[str] = ()) -> None:
+    def preflight(
+        self, action: str, reboots: bool, missing: Sequence[str] = (), drained: bool = False
+    ) -> None:
         """Have the host found fit, with this to be done."""
         self.answers(
-            "kernel_preflight", action=action, reboots=reboots, pin=STOCK, missing=list(missing)
-        )
+            "kernel_preflight",
+            action=action, reboots=reboots, pin=STOCK, missing=list(missing), drained=drained,
+        )  # fmt: skip
+
+    @property
+    def note(self) -> Path:
+        """That the toolkit drained the host."""
+        return self.folder / "drained"
+
+    def hook(self, name: str, *, fails: bool = False) -> dict[str, Any]:
+        """A hook that notes that it ran, and whether the host counted as drained by us."""
+        line = f"test -e {self.note} && echo {name}: ours || echo {name}; exit {int(fails)}"
+        return {"name": name, "command": ["sh", "-c", f"{{ {line}; }} >> {self.folder}/hooks"]}
+
+    @property
+    def hooks(self) -> list[str]:
+        """What ran, in order."""
+        noted = self.folder / "hooks"
+        return noted.read_text().splitlines() if noted.exists() else []
 
     def play(self, check: bool = False) -> tuple[Outcome, bool]:
         playbook = self.folder / "play.yml"
@@ -73,7 +93,10 @@ class Role:
         inventory.write_text(
             json.dumps({"all": {"children": {"bpfview_hosts": {"hosts": {"a": host}}}}})
         )
-        request = Request(ROOT, self.folder / "run", playbook, inventory, check=check)
+        note = f"__kernel_install_drained_note={self.note}"
+        request = Request(
+            ROOT, self.folder / "run", playbook, inventory, check=check, extra_vars=[note]
+        )
         result = run(request, lambda: False)
         return judge("a", result.collected, check=check), result.passed
 
@@ -227,3 +250,81 @@ def test_a_port_that_does_not_answer_is_an_objection(role: Role) -> None:
     look, judged, _again = role.asked("kernel_confirm")
     assert look["promote"] is False
     assert judged["objections"] == [f"the control node cannot connect to port {ports[1]}"]
+
+
+def drains(role: Role, drain_fails: bool = False) -> None:
+    """Have the role drain the host and try a kernel that is found good."""
+    role.variables |= {
+        "kernel_install_reboot_ok": True,
+        "kernel_install_drain": [role.hook("drain", fails=drain_fails)],
+        "kernel_install_before_reboot": [role.hook("before")],
+        "kernel_install_after_verification": [role.hook("after")],
+        "kernel_install_undrain": [role.hook("undrain")],
+    }
+    role.preflight("trial", reboots=True)
+    role.answers("kernel_stage", changed=True)
+
+
+def test_the_hooks_run_in_order_and_nothing_is_armed_before_the_host_is_drained(role: Role) -> None:
+    drains(role)
+    role.answers("kernel_confirm", verdict="promoted", reasons=[], default_release=OURS)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (True, "promoted")
+    assert role.hooks == ["drain: ours", "before: ours", "after: ours", "undrain: ours"]
+    assert [asked["arm"] for asked in role.asked("kernel_stage")] == [False, True]
+    assert not role.note.exists()
+
+
+def test_a_host_whose_kernel_failed_is_put_back_into_service(role: Role) -> None:
+    drains(role)
+    role.answers("kernel_confirm", **CAME_BACK)
+    outcome, _passed = role.play()
+    assert outcome.verdict == "fell_back"
+    assert role.hooks == ["drain: ours", "before: ours", "undrain: ours"]
+
+
+def test_a_drain_that_fails_is_undone_and_nothing_is_tried(role: Role) -> None:
+    drains(role, drain_fails=True)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (False, "not_attempted")
+    assert "it could not be drained" in outcome.detail
+    assert role.hooks == ["drain: ours", "undrain: ours"]
+    assert [asked["arm"] for asked in role.asked("kernel_stage")] == [False]
+    assert not role.note.exists()
+
+
+@pytest.mark.parametrize("hook", [{"timeout": 1, "command": ["sleep", "30"]}, {"tasks": "TASKS"}])
+def test_a_hook_has_a_time_limit(role: Role, hook: dict[str, Any]) -> None:
+    tasks = role.folder / "tasks.yml"
+    tasks.write_text("- ansible.builtin.command: sleep 30\n")
+    drains(role)
+    hook = {**hook, "tasks": str(tasks)} if "tasks" in hook else hook
+    role.variables["kernel_install_drain"] = [{"name": "slow", "timeout": 1, **hook}]
+    outcome, _passed = role.play()
+    assert outcome.verdict == "not_attempted"
+    assert role.hooks == ["undrain: ours"]
+
+
+def test_a_host_that_somebody_drained_stays_drained(role: Role) -> None:
+    drains(role)
+    role.variables["kernel_install_drained_command"] = ["true"]
+    role.answers("kernel_confirm", verdict="promoted", reasons=[], default_release=OURS)
+    outcome, _passed = role.play()
+    assert outcome.verdict == "promoted"
+    assert role.hooks == ["before", "after"]
+
+
+def test_a_host_that_a_killed_run_drained_is_put_back_by_the_next(role: Role) -> None:
+    drains(role)
+    role.note.write_text("")
+    role.answers("kernel_preflight", action="unchanged", reboots=False, pin=OURS, drained=True)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (True, "unchanged")
+    assert role.hooks == ["undrain: ours"]
+    assert not role.note.exists()
+
+
+def test_a_check_run_drains_nothing(role: Role) -> None:
+    drains(role)
+    role.play(check=True)
+    assert role.hooks == []
