@@ -257,7 +257,7 @@ def drains(role: Role, drain_fails: bool = False) -> None:
     role.variables |= {
         "kernel_install_reboot_ok": True,
         "kernel_install_drain": [role.hook("drain", fails=drain_fails)],
-        "kernel_install_before_reboot": [role.hook("before")],
+        "kernel_install_before_reboot": [{**role.hook("before"), "where": "controller"}],
         "kernel_install_after_verification": [role.hook("after")],
         "kernel_install_undrain": [role.hook("undrain")],
     }
