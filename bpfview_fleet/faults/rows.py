@@ -85,7 +85,7 @@ class Fault:
 _CRASH = "echo c > /proc/sysrq-trigger"
 _PANIC = (r"sysrq: Trigger a crash", r"Kernel panic - not syncing", r"Oops", r"BUG: ", r"cut here")
 _FILL = "fallocate -l $(($(df -B1 --output=avail /boot | tail -1) - 20000000)) /boot/full"
-_SOON = {"kernel_install_confirm_seconds": 120, "kernel_install_soak_seconds": 10}
+_SOON = {"kernel_install_confirm_seconds": 90, "kernel_install_soak_seconds": 10}
 _STAGE_ONLY = {"kernel_install_reboot_ok": False}
 
 FAULTS = (
