@@ -126,6 +126,7 @@ test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 	molecule test --all
 
 test-faults: kernel ## Bad kernels, power cuts and a killed control node on a VM: writes docs/faults.md [ONLY="sshd panic"]
+	$(MAKE) --no-print-directory kernel BASELINE=6.12
 	python -m bpfview_fleet.faults $(if $(ONLY),--only $(ONLY),--page docs/faults.md)
 
 lab-up: venv ## Start the two lab VMs of the demo without deploying anything

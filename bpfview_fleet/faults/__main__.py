@@ -38,20 +38,21 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _manifest() -> str:
-    path = ROOT / "build" / "kernel" / "6.1" / "manifest.json"
+def _release(baseline: str) -> str:
+    path = ROOT / "build" / "kernel" / baseline / "manifest.json"
     try:
         return str(json.loads(path.read_text("utf-8"))["release"])
     except OSError as error:
-        raise BpfviewError(f"There is no kernel at {path}", "Build it: make kernel") from error
+        remedy = f"Build it: make kernel BASELINE={baseline}"
+        raise BpfviewError(f"There is no kernel at {path}", remedy) from error
 
 
 def _try(options: argparse.Namespace, victim: Victim) -> int:
-    new = _manifest()
+    new, newer = _release("6.1"), _release("6.12")
     victim.up(lambda line: print(f"# {line}", flush=True))
     former = victim.must("uname -r")
     shutil.rmtree(FOLDER, ignore_errors=True)
-    attempt = Round(victim, FOLDER, former, new)
+    attempt = Round(victim, FOLDER, {"former": former, "new": new, "newer": newer})
     results = []
     for fault in rows.FAULTS:
         if options.only and fault.name not in options.only:
@@ -71,7 +72,9 @@ def _try(options: argparse.Namespace, victim: Victim) -> int:
     bad = sum(bool(result.problems) for result in results)
     print(f"{len(results) - bad} of {len(results)} faults ended as they must; logs: {FOLDER}")
     if options.page:
-        options.page.write_text(page.text(results, former, new, str(accel.detect())), "utf-8")
+        options.page.write_text(
+            page.text(results, former, new, newer, str(accel.detect())), "utf-8"
+        )
     return 1 if bad else 0
 
 

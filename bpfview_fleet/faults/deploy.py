@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One deployment to the fault lab's VM in a process of its own, which can be killed.
 
-``python -m bpfview_fleet.faults.deploy FOLDER INVENTORY HOST VARIABLES`` writes what became of the
-host to FOLDER/outcome.json.
+``python -m bpfview_fleet.faults.deploy FOLDER INVENTORY HOST PLAYBOOK VARIABLES`` writes what became
+of the host to FOLDER/outcome.json.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from bpfview_fleet.runs import Request, run
 from bpfview_fleet.verdicts import judge
 
 ROOT = Path(__file__).parents[2]
-PLAYBOOK = ROOT / "playbooks" / "kernel.yml"
 OUTCOME = "outcome.json"
 LOG = "ansible.log"
 
@@ -29,12 +28,14 @@ LOG = "ansible.log"
 class Deployment:
     """A deployment that runs; its output goes to ``folder``."""
 
-    def __init__(self, folder: Path, inventory: Path, host: str, variables: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, inventory: Path, host: str, playbook: str, variables: dict[str, Any]
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
         command = [
             sys.executable, "-m", "bpfview_fleet.faults.deploy",
-            str(folder), str(inventory), host, json.dumps(variables),
+            str(folder), str(inventory), host, playbook, json.dumps(variables),
         ]  # fmt: skip
         with (folder / LOG).open("wb") as log:
             self.process = subprocess.Popen(
@@ -76,10 +77,10 @@ def _descendants(process: int) -> list[int]:
 
 def main(arguments: list[str]) -> int:
     """Run the deployment; returns 0 if it could be judged."""
-    folder, inventory, host, variables = arguments
+    folder, inventory, host, playbook, variables = arguments
     request = Request(
-        ROOT, Path(folder) / "run", PLAYBOOK, Path(inventory), [host, "localhost"],
-        extra_vars=[variables],
+        ROOT, Path(folder) / "run", ROOT / "playbooks" / playbook, Path(inventory),
+        [host, "localhost"], skip_tags=["verify"], extra_vars=[variables],
     )  # fmt: skip
     result = run(request, lambda: False)
     outcome = judge(host, result.collected, check=False)

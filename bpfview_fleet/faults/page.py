@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .run import Result
 
@@ -12,7 +12,8 @@ _HEAD = """\
 # What became of hosts with bad kernels
 
 Written by `make test-faults`; the next run writes it anew. One VM of the lab, whose own kernel is
-`{former}`, was given `{new}` once for each row, with the fault in place.
+`{former}`, was given `{new}` (or `{newer}`)
+once for each row, with the fault in place.
 "Away" are the seconds between the start of the new kernel and the login prompt of one that works;
 `—` stands where that was never in doubt. Machine: {machine}.
 
@@ -22,15 +23,15 @@ Written by `make test-faults`; the next run writes it anew. One VM of the lab, w
 _LONGEST = 160
 
 
-def text(results: Sequence[Result], former: str, new: str, machine: str) -> str:
+def text(results: Sequence[Result], former: str, new: str, newer: str, machine: str) -> str:
     """Return the page."""
-    lines = "".join(_line(result, new) for result in results)
-    return _HEAD.format(machine=machine, former=former, new=new) + lines
+    kernels = {former: "its own", new: "the new one", newer: "the newer one"}
+    lines = "".join(_line(result, kernels) for result in results)
+    return _HEAD.format(machine=machine, former=former, new=new, newer=newer) + lines
 
 
-def _line(result: Result, new: str) -> str:
-    kernel = "the new one" if result.kernel == new else "its own"
-    kernel = "**stranded**" if result.stranded else kernel
+def _line(result: Result, kernels: Mapping[str, str]) -> str:
+    kernel = kernels.get(result.kernel or "", "**stranded**")
     away = "—" if result.away is None else f"{result.away:.0f} s"
     verdict = ", ".join(f"`{verdict}`" for verdict in result.verdicts) or "—"
     reason = " ".join(result.reason.replace("|", "/").split())

@@ -64,15 +64,17 @@ def _without(unit: str) -> Trap:
 class Fault:
     """One fault. ``what`` says what the host meets; times are in seconds.
 
-    ``runs`` are the verdicts of the deployments that follow one another. ``new`` tells whether the
-    host is to end on the new kernel, ``boots`` how often it starts any.
+    ``runs`` are the verdicts of the deployments that follow one another. ``ends_on`` is the
+    kernel at the end: the host's former one, the new one of 6.1 or the newer one of 6.12; ``boots``
+    is how often any is started.
     """
 
     name: str
     what: str
     runs: tuple[str, ...]
     boots: int
-    new: bool = False
+    ends_on: str = "former"
+    playbook: str = "kernel.yml"
     trap: Trap = Trap({})
     before: Sequence[str] = ()
     after: Sequence[str] = ()
@@ -150,10 +152,19 @@ FAULTS = (
     ),
     Fault(
         "controller", "the control node is killed right after the reboot; then it is run again",
-        ("killed", "promoted"), boots=1, new=True, meanwhile=Meanwhile.CONTROLLER_KILLED,
+        ("killed", "promoted"), boots=1, ends_on="new", meanwhile=Meanwhile.CONTROLLER_KILLED,
     ),
-    Fault("again", "nothing: the same release once more", ("unchanged",), boots=0, new=True),
+    Fault("again", "nothing: the same release again", ("unchanged",), boots=0, ends_on="new"),
     Fault(
-        "stays", "nothing: a reboot and a power cut of the promoted kernel", (), boots=2, new=True,
+        "stays", "nothing: a reboot and a power cut of the promoted kernel", (), boots=2,
+        ends_on="new",
+    ),
+    Fault(
+        "newer", "nothing: a kernel of another baseline, 6.12", ("promoted",), boots=1,
+        ends_on="newer", variables={"kernel_install_baseline": "6.12"},
+    ),
+    Fault(
+        "rollback", "nothing: `playbooks/rollback.yml`", ("promoted",), boots=1, ends_on="new",
+        playbook="rollback.yml",
     ),
 )  # fmt: skip

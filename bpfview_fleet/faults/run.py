@@ -13,7 +13,7 @@ from plugins.module_utils.bpfview.kernel_log import find_splats
 
 from .deploy import Deployment
 from .rows import Fault, Meanwhile
-from .victim import Victim, until
+from .victim import NAME, Victim, until
 
 _DEPLOY_SECONDS = 900.0
 _SETTLE_SECONDS = 240.0
@@ -45,11 +45,14 @@ class Result:
 
 
 class Round:
-    """The rows of one run. ``former`` is the kernel that the VM came with, ``new`` another."""
+    """The rows of one run.
 
-    def __init__(self, victim: Victim, folder: Path, former: str, new: str) -> None:
-        self.victim, self.folder = victim, folder
-        self.former, self.new = former, new
+    ``kernels`` are the releases of the former kernel, which the VM came with, the new and the newer.
+    """
+
+    def __init__(self, victim: Victim, folder: Path, kernels: dict[str, str]) -> None:
+        self.victim, self.folder, self.kernels = victim, folder, kernels
+        self.former, self.new = kernels["former"], kernels["new"]
 
     def run(self, fault: Fault) -> Result:
         """Try one fault; every way in which it did not end as it must is among the problems."""
@@ -89,7 +92,9 @@ class Round:
         variables = {**VARIABLES, **fault.variables}
         for number, _expected in enumerate(fault.runs):
             folder = self.folder / fault.name / f"run-{number + 1}"
-            deployment = Deployment(folder, self.victim.layout.inventory, "bpfview-1", variables)
+            deployment = Deployment(
+                folder, self.victim.layout.inventory, NAME, fault.playbook, variables
+            )
             if number == 0 and fault.meanwhile is not Meanwhile.NOTHING:
                 self._interfere(fault.meanwhile, deployment, result, start)
             if number == 0:
@@ -149,7 +154,7 @@ class Round:
 
     def _compare(self, result: Result, start: int) -> None:
         fault = result.fault
-        expected = self.new if fault.new else self.former
+        expected = self.kernels[fault.ends_on]
         if result.kernel != expected:
             result.problems.append(f"it ends on {result.kernel or 'nothing'}, not on {expected}")
         if tuple(result.verdicts) != fault.runs:

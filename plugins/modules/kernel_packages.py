@@ -12,9 +12,11 @@ description:
   - Runs on the control node and changes nothing.
 options:
   manifest:
-    description: Path of the manifest; its packages and C(vmlinux.btf) stand beside it.
+    description:
+      - Path of the manifest; its packages and C(vmlinux.btf) stand beside it.
+      - If empty, O(release) is looked for among the kernels that this control node has built.
     type: path
-    required: true
+    default: ""
   release:
     description:
       - The kernel release that M(kernel_build) named; a manifest of another one is refused.
@@ -75,14 +77,15 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "manifest": {"type": "path", "required": True},
+            "manifest": {"type": "path", "default": ""},
             "release": {"type": "str", "default": ""},
             "btf_function": {"type": "str", "default": "bpf_view_cgroup"},
         },
         supports_check_mode=True,
     )
-    manifest = Path(module.params["manifest"])
     try:
+        given = module.params["manifest"]
+        manifest = Path(given) if given else kernel_wanted.kept_manifest(module.params["release"])
         wanted = kernel_wanted.read(
             manifest,
             module.params["btf_function"],

@@ -25,7 +25,7 @@ def _round(tmp_path: Path) -> Round:
     victim = Victim(Layout.of("faults", tmp_path / "lab"))
     victim.log.parent.mkdir(parents=True)
     victim.log.write_text("")
-    return Round(victim, tmp_path, STOCK, OURS)
+    return Round(victim, tmp_path, {"former": STOCK, "new": OURS, "newer": "6.12.1-bpfview-0"})
 
 
 def ended(round_: Round, console: str, **differs: object) -> list[str]:
@@ -69,6 +69,7 @@ def test_the_catalogue_is_whole() -> None:
     assert len(set(names)) == len(names)
     for fault in FAULTS:
         assert set(fault.runs) <= {*VERDICTS, "killed"}, fault.name
+        assert (deploy.ROOT / "playbooks" / fault.playbook).exists(), fault.name
         for text in fault.trap.files.values():
             assert "ConditionKernelVersion=" in text and "-bpfview-*" in text
 
@@ -77,7 +78,7 @@ def test_the_table_shows_who_is_stranded_and_what_went_wrong() -> None:
     fault = FAULTS[3]
     good = Result(fault, ["fell_back"], "it went | back", STOCK, 2, 41.7)
     bad = Result(fault, ["unreachable"], "x" * 300, None, 1, None, ["it ends on nothing"])
-    lines = page.text([good, bad], STOCK, OURS, "a machine").splitlines()[-2:]
+    lines = page.text([good, bad], STOCK, OURS, "6.12.1-bpfview-0", "a machine").splitlines()[-2:]
     assert lines[0].endswith("| `fell_back` | it went / back | its own | 2 | 42 s |")
     assert "**(did not end as it must)**" in lines[1] and "**stranded**" in lines[1]
     assert "…" in lines[1] and lines[1].endswith("| 1 | — |")

@@ -25,6 +25,7 @@ from plugins.modules import (
     kernel_packages,
     kernel_preflight,
     kernel_remove,
+    kernel_rollback,
     kernel_stage,
 )
 from tests.unit.fake_host import OURS, STOCK, FakeHost, wanted_kernel
@@ -33,7 +34,7 @@ from tests.unit.module_runner import Answer, Run, run_module
 
 KERNEL = {"kernel": wanted_kernel().facts()}
 SMALL = {**KERNEL, "boot_margin_mib": 0}
-MODULES = (kernel_confirm, kernel_preflight, kernel_remove, kernel_stage)
+MODULES = (kernel_confirm, kernel_preflight, kernel_remove, kernel_rollback, kernel_stage)
 
 __all__ = ["run_module"]  # a fixture is used by its name alone
 
@@ -302,3 +303,29 @@ def test_a_refusal_of_the_system_while_looking_is_told(
     monkeypatch.setattr(kernel_survey, "survey", refuse)
     for module, words in ((kernel_preflight, "Looking at the host"), (kernel_stage, "Staging")):
         assert f"{words}" in run(module, **KERNEL)["msg"]
+
+
+# kernel_rollback ---------------------------------------------------------------------------------
+
+
+def test_a_host_without_a_kernel_of_ours_has_none_to_go_back_from(fake: FakeHost, run: Run) -> None:
+    assert "No kernel of ours was promoted" in run(kernel_rollback)["msg"]
+
+
+def test_a_host_whose_kernel_before_was_its_own_is_told_how_to_go_back(
+    fake: FakeHost, run: Run
+) -> None:
+    promoted(fake, run)
+    message = run(kernel_rollback)["msg"]
+    assert f"the host had {STOCK} of its own" in message and "playbooks/remove.yml" in message
+
+
+def test_the_kernel_before_is_named_if_it_is_ours(fake: FakeHost, run: Run) -> None:
+    promoted(fake, run)
+    record = kernel_record.read(fake.host)
+    record.installed["6.1.190-bpfview-0"] = {}
+    record.fallback = "6.1.190-bpfview-0"
+    kernel_record.write(fake.host, record)
+    before = fake.files()
+    assert run(kernel_rollback)["release"] == "6.1.190-bpfview-0"
+    assert fake.files() == before

@@ -131,3 +131,14 @@ def test_check_mode_goes_by_the_release_of_the_build(built, tmp_path):
     assert kernel_wanted.read(path, FUNCTION, "6.2", predict=True) == prediction
     with pytest.raises(BpfviewError, match="make kernel"):
         kernel_wanted.read(absent, FUNCTION, "", predict=True)
+
+
+def test_a_kernel_that_was_built_here_is_found_by_its_release(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = tmp_path / "bpfview-fleet/kernel/0123456789abcdef/manifest.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    assert kernel_wanted.kept_manifest(RELEASE) == kept
+    for other in ("6.1.192-bpfview-ba9876543210", ""):
+        with pytest.raises(BpfviewError, match="rollback_manifest"):
+            kernel_wanted.kept_manifest(other)

@@ -61,6 +61,22 @@ def from_facts(data: Mapping[str, Any]) -> WantedKernel:
         ) from error
 
 
+def kept_manifest(release: str) -> Path:
+    """Return the manifest of a release that this control node has built and kept.
+
+    Raises BpfviewError if its cache has none.
+    """
+    key = release.rpartition("-")[2]
+    found = sorted((cache_root() / "kernel").glob(f"{key}*/manifest.json")) if key else []
+    if not found:
+        raise BpfviewError(
+            f"The cache of this control node ({cache_root()}) has no kernel {release or 'named'}",
+            "Name the manifest it was deployed from, on the control node that has it:"
+            " -e rollback_manifest=PATH",
+        )
+    return found[0]
+
+
 def read(path: Path, function: str, release: str, *, predict: bool) -> WantedKernel:
     """Read the manifest of ``release`` (any, if empty); with ``predict`` it may not be built yet.
 
