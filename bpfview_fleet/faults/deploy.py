@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One deployment to the fault lab's VM in a process of its own, which can be killed.
 
-``python -m bpfview_fleet.faults.deploy FOLDER INVENTORY HOST PLAYBOOK VARIABLES`` writes what became
-of the host to FOLDER/outcome.json.
+``python -m bpfview_fleet.faults.deploy FOLDER INVENTORY HOST PLAYBOOK VARIABLES`` writes what
+became of the host to FOLDER/outcome.json.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ class Result:
 class Round:
     """The rows of one run.
 
-    ``kernels`` are the releases of the former kernel, which the VM came with, the new and the newer.
+    ``kernels`` are the releases of the former kernel, with which the VM came, of the new and of the
+    newer one.
     """
 
     def __init__(self, victim: Victim, folder: Path, kernels: dict[str, str]) -> None:
