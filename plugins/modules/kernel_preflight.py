@@ -30,6 +30,10 @@ options:
     description: MiB that must stay free in C(/boot).
     type: int
     default: 32
+  keep:
+    description: How many kernels M(kernel_retention) is to keep; here it is only checked.
+    type: int
+    default: 3
   accept_no_watchdog:
     description: Whether to try a kernel on a host that has no watchdog device.
     type: bool
@@ -131,7 +135,7 @@ watchdog:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.bpfview import kernel_survey, kernel_wanted, trial_record
+from ..module_utils.bpfview import kernel_retention, kernel_survey, kernel_wanted, trial_record
 from ..module_utils.bpfview.errors import BpfviewError
 from ..module_utils.bpfview.host_layout import Host
 from ..module_utils.bpfview.kernel_plan import REBOOTS
@@ -157,6 +161,7 @@ def main() -> None:
             "panic_timeout": {"type": "int", "default": 30},
             "boot_margin_mib": {"type": "int", "default": 32},
             "accept_no_watchdog": {"type": "bool", "default": False},
+            "keep": {"type": "int", "default": 3},
             "guard": {"type": "dict", "options": trial_record.ARGUMENTS},
         },
         supports_check_mode=True,
@@ -171,6 +176,7 @@ def main() -> None:
             trial_record.guard(options["guard"]) if options["guard"] else None,
             not options["accept_no_watchdog"],
         )
+        kernel_retention.check(options["keep"])
         wanted = kernel_wanted.from_facts(options["kernel"])
         found = kernel_survey.survey(host, wanted, settings)
     except (BpfviewError, OSError) as error:

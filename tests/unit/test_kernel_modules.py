@@ -25,6 +25,7 @@ from plugins.modules import (
     kernel_packages,
     kernel_preflight,
     kernel_remove,
+    kernel_retention,
     kernel_rollback,
     kernel_stage,
 )
@@ -34,7 +35,14 @@ from tests.unit.module_runner import Answer, Run, run_module
 
 KERNEL = {"kernel": wanted_kernel().facts()}
 SMALL = {**KERNEL, "boot_margin_mib": 0}
-MODULES = (kernel_confirm, kernel_preflight, kernel_remove, kernel_rollback, kernel_stage)
+MODULES = (
+    kernel_confirm,
+    kernel_preflight,
+    kernel_remove,
+    kernel_retention,
+    kernel_rollback,
+    kernel_stage,
+)
 
 __all__ = ["run_module"]  # a fixture is used by its name alone
 
@@ -329,3 +337,61 @@ def test_the_kernel_before_is_named_if_it_is_ours(fake: FakeHost, run: Run) -> N
     before = fake.files()
     assert run(kernel_rollback)["release"] == "6.1.190-bpfview-0"
     assert fake.files() == before
+
+
+# kernel_retention --------------------------------------------------------------------------------
+
+OLD = [f"6.1.19{number}-bpfview-0" for number in range(4)]
+
+
+def with_old_kernels(fake: FakeHost, run: Run) -> None:
+    """A host that was given four kernels before the one that it runs; the third never held."""
+    promoted(fake, run)
+    record = kernel_record.read(fake.host)
+    for release in OLD:
+        fake.add_kernel(release)
+        fake.packages[f"linux-image-{release}"] = ("ii", "1")
+        record.installed[release] = {f"linux-image-{release}": "0"}
+    record.history = [OLD[1], OLD[0], OLD[3], OURS]
+    record.fallback = OLD[3]
+    kernel_record.write(fake.host, record)
+    fake.mkconfig(fake.root / "boot/grub/grub.cfg")
+
+
+@pytest.mark.parametrize(
+    ("keep", "gone"),
+    [
+        (5, []),
+        (4, [OLD[2]]),
+        (3, [OLD[2], OLD[1]]),
+        (2, [OLD[2], OLD[1], OLD[0]]),
+    ],
+)
+def test_the_kernels_that_never_held_go_first_and_then_the_oldest(
+    fake: FakeHost, run: Run, keep: int, gone: list[str]
+) -> None:
+    with_old_kernels(fake, run)
+    before = fake.files()
+    assert run(kernel_retention, check=True, keep=keep)["removed"] == gone
+    assert fake.files() == before
+    answer = run(kernel_retention, keep=keep)
+    assert (answer["removed"], answer["changed"]) == (gone, bool(gone))
+    left = {name.removeprefix("linux-image-") for name in fake.packages}
+    assert left == {STOCK, OURS, *OLD} - set(gone)
+    assert set(kernel_record.read(fake.host).installed) == left - {STOCK}
+    assert fake.boot() == OURS
+    assert run(kernel_retention, keep=keep)["changed"] is False
+
+
+def test_too_few_kernels_to_go_back_are_refused(fake: FakeHost, run: Run) -> None:
+    with_old_kernels(fake, run)
+    before = fake.files()
+    assert "kernel_install_keep is 1" in run(kernel_retention, keep=1)["msg"]
+    assert "kernel_install_keep is 1" in run(kernel_preflight, keep=1, **SMALL)["msg"]
+    assert fake.files() == before
+
+
+def test_what_runs_stays_even_if_it_never_held(fake: FakeHost, run: Run) -> None:
+    with_old_kernels(fake, run)
+    fake.put("/proc/sys/kernel/osrelease", f"{OLD[2]}\n")
+    assert run(kernel_retention, keep=2)["removed"] == [OLD[1], OLD[0]]

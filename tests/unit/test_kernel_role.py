@@ -46,6 +46,7 @@ class Role:
         self.variables: dict[str, Any] = {"kernel_install_evidence_dir": str(folder / "evidence")}
         (folder / "library").mkdir()
         self.answers("kernel_packages", **KERNEL)
+        self.answers("kernel_retention", removed=[])
 
     def answers(self, name: str, *later: dict[str, Any], **answer: Any) -> None:
         """Have a module give this answer and then the later ones, whatever it is asked."""

@@ -139,6 +139,7 @@ def _promote(
         changed |= grub.pin(release, settings.panic_timeout)
         record.fallback = fallback
         record.proven = release
+        record.history = [*(one for one in record.history if one != release), release]
         record.trial = record.decided = None
         changed |= kernel_record.write(host, record)
     except (BpfviewError, OSError) as error:

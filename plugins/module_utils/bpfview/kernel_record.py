@@ -55,6 +55,7 @@ class Record:
     decided: Decided | None = None  # the last trial, if it failed
     proven: str = ""
     fallback: str = ""
+    history: list[str] = field(default_factory=list)  # what was ever proven, the last one last
 
     @property
     def last_trial(self) -> Trial | None:

@@ -118,9 +118,7 @@ def remove(host: Host, found: Holdings) -> None:
             hand_over(host, found)
         debian_packages.purge(host, found.packages)
     for release in found.releases:
-        for pattern in _LEFT_OVERS:
-            remove_durably(host.path(pattern.format(release)))
-        shutil.rmtree(host.path(f"/lib/modules/{release}"), ignore_errors=True)
+        remove_left_overs(host, release)
     if grub.remove_settings() or found.packages or found.record.before:
         grub.renew_config(grub.variable("saved_entry"), "")
     _restore_environment(host, grub, found)
@@ -128,6 +126,13 @@ def remove(host: Host, found: Holdings) -> None:
     for directory in _DIRECTORIES:
         shutil.rmtree(host.path(directory), ignore_errors=True)
     os.sync()
+
+
+def remove_left_overs(host: Host, release: str) -> None:
+    """Remove the files of a kernel that outlive its packages."""
+    for pattern in _LEFT_OVERS:
+        remove_durably(host.path(pattern.format(release)))
+    shutil.rmtree(host.path(f"/lib/modules/{release}"), ignore_errors=True)
 
 
 def _restore_environment(host: Host, grub: GrubBoot, found: Holdings) -> None:
