@@ -202,12 +202,19 @@ def test_the_verdict_on_a_kernel_that_is_refused_is_that_of_the_host_once_it_is_
     assert str(evidence) in outcome.detail
 
 
-def test_a_host_that_does_not_go_back_is_asked_three_times_and_no_more(role: Role) -> None:
+def test_a_host_that_does_not_go_back_by_itself_is_rebooted(role: Role) -> None:
+    role.preflight("confirm", reboots=False)
+    role.answers("kernel_confirm", GOES_BACK, GOES_BACK, CAME_BACK, **GOES_BACK)
+    outcome, passed = role.play()
+    assert (passed, outcome.verdict) == (False, "fell_back")
+
+
+def test_a_host_that_does_not_go_back_at_all_is_asked_four_times_and_no_more(role: Role) -> None:
     role.preflight("confirm", reboots=False)
     role.answers("kernel_confirm", **GOES_BACK)
     outcome, passed = role.play()
     assert (passed, outcome.verdict) == (False, "wrong_kernel")
-    assert len(role.asked("kernel_confirm")) == 3
+    assert len(role.asked("kernel_confirm")) == 4
 
 
 def test_the_guard_gets_what_the_user_wants_checked(role: Role) -> None:
