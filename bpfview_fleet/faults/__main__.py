@@ -67,14 +67,13 @@ def _try(options: argparse.Namespace, victim: Victim) -> int:
         print(f"{head} {fault.name}: {said}{away}; {took:.0f} s in all", flush=True)
         for problem in result.problems:
             print(f"   # {problem}", flush=True)
+        if options.page:
+            text = page.text(results, former, new, newer, str(accel.detect()))
+            options.page.write_text(text, "utf-8")
         if result.stranded:
             break
     bad = sum(bool(result.problems) for result in results)
     print(f"{len(results) - bad} of {len(results)} faults ended as they must; logs: {FOLDER}")
-    if options.page:
-        options.page.write_text(
-            page.text(results, former, new, newer, str(accel.detect())), "utf-8"
-        )
     return 1 if bad else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .rows import FAULTS
 from .run import Result
 
 _HEAD = """\
@@ -27,7 +28,10 @@ def text(results: Sequence[Result], former: str, new: str, newer: str, machine: 
     """Return the page."""
     kernels = {former: "its own", new: "the new one", newer: "the newer one"}
     lines = "".join(_line(result, kernels) for result in results)
-    return _HEAD.format(machine=machine, former=former, new=new, newer=newer) + lines
+    text = _HEAD.format(machine=machine, former=former, new=new, newer=newer) + lines
+    tried = {result.fault.name for result in results}
+    missing = [fault.what for fault in FAULTS if fault.name not in tried]
+    return f"{text}\nNot tried in this run: {'; '.join(missing)}.\n" if missing else text
 
 
 def _line(result: Result, kernels: Mapping[str, str]) -> str:
