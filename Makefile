@@ -16,6 +16,8 @@ ROUNDS ?= 100000
 SEED ?=
 # of test-faults: these, not all
 ONLY ?=
+# of test-power-cuts: vm or controller
+KILL ?= vm
 # of kernel-rebase: a version or a file instead of apt's candidate; then continue, and export
 VERSION ?=
 SOURCE ?=
@@ -37,7 +39,7 @@ export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 .PHONY: help demo test test-fast test-molecule lint unit kernel kernel-test kernel-bisect \
-	kernel-stress kernel-selftests kernel-reproduce kernel-rebase views bench test-faults lab-up lab-down deps venv lock collection \
+	kernel-stress kernel-selftests kernel-reproduce kernel-rebase views bench test-faults test-power-cuts lab-up lab-down deps venv lock collection \
 	clean
 
 help: ## Show this list
@@ -128,6 +130,10 @@ test-molecule: kernel ## Deploy, reboot, remove on real VMs with a boot loader
 test-faults: kernel ## Bad kernels, power cuts and a killed control node on a VM: writes docs/faults.md [ONLY="sshd panic"]
 	$(MAKE) --no-print-directory kernel BASELINE=6.12
 	python -m bpfview_fleet.faults $(if $(ONLY),--only $(ONLY),--page docs/faults.md)
+
+test-power-cuts: kernel ## Cut the VM's power, or kill the control node, at random moments of deployments [ROUNDS=20, SEED, KILL=vm]
+	python -m bpfview_fleet.faults.power_cuts --rounds $(if $(filter file,$(origin ROUNDS)),20,$(ROUNDS)) \
+		--kill $(KILL) $(if $(SEED),--seed $(SEED))
 
 lab-up: venv ## Start the two lab VMs of the demo without deploying anything
 	python -m bpfview_fleet.lab --lab demo up

@@ -7,7 +7,6 @@ Exit status: 0 every fault ended as it must, 1 one did not, 2 the faults could n
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -20,7 +19,7 @@ from bpfview_fleet.lab.layout import LABS, Layout
 from plugins.module_utils.bpfview.errors import BpfviewError
 
 from . import page, rows
-from .deploy import ROOT
+from .deploy import ROOT, built_release
 from .run import Round
 from .victim import Victim
 
@@ -38,17 +37,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _release(baseline: str) -> str:
-    path = ROOT / "build" / "kernel" / baseline / "manifest.json"
-    try:
-        return str(json.loads(path.read_text("utf-8"))["release"])
-    except OSError as error:
-        remedy = f"Build it: make kernel BASELINE={baseline}"
-        raise BpfviewError(f"There is no kernel at {path}", remedy) from error
-
-
 def _try(options: argparse.Namespace, victim: Victim) -> int:
-    new, newer = _release("6.1"), _release("6.12")
+    new, newer = built_release("6.1"), built_release("6.12")
     victim.up(lambda line: print(f"# {line}", flush=True))
     former = victim.must("uname -r")
     shutil.rmtree(FOLDER, ignore_errors=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from bpfview_fleet.runs import Request, run
 from bpfview_fleet.verdicts import judge
+from plugins.module_utils.bpfview.errors import BpfviewError
 
 ROOT = Path(__file__).parents[2]
 OUTCOME = "outcome.json"
@@ -61,6 +62,16 @@ class Deployment:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self.process.wait()
+
+
+def built_release(baseline: str) -> str:
+    """The release of the kernel that was built last; BpfviewError if there is none."""
+    path = ROOT / "build" / "kernel" / baseline / "manifest.json"
+    try:
+        return str(json.loads(path.read_text("utf-8"))["release"])
+    except OSError as error:
+        remedy = f"Build it: make kernel BASELINE={baseline}"
+        raise BpfviewError(f"There is no kernel at {path}", remedy) from error
 
 
 def _descendants(process: int) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bpfview_fleet.faults import deploy, page
+from bpfview_fleet.faults import deploy, page, power_cuts
 from bpfview_fleet.faults.rows import FAULTS, Fault
 from bpfview_fleet.faults.run import Result, Round
 from bpfview_fleet.faults.victim import Victim, until
@@ -109,3 +109,28 @@ def test_a_deployment_without_an_outcome_has_none(tmp_path: Path) -> None:
     deployment.process = subprocess.Popen(["sleep", "60"])
     assert deployment.wait(0.1)[0] == "stranded"
     assert deployment.process.poll() is not None
+
+
+def test_a_seed_gives_the_same_moments_again() -> None:
+    first = power_cuts.moments(7, 20)
+    assert first == power_cuts.moments(7, 20) != power_cuts.moments(8, 20)
+    assert len(set(first)) > 15 and min(first) >= 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut", "problem"),
+    [
+        ("vm", power_cuts.Cut(1, STOCK, "promoted", 2), None),
+        ("vm", power_cuts.Cut(1, OURS, "unchanged", 1), None),
+        ("controller", power_cuts.Cut(1, STOCK, "promoted", 2), "was tried 2 times"),
+        ("vm", power_cuts.Cut(1, STOCK, "promoted", 3), "was tried 3 times"),
+        ("vm", power_cuts.Cut(1, None, "promoted", 1), "it came back with nothing"),
+        ("vm", power_cuts.Cut(1, STOCK, "fell_back", 2), "deployment came to fell_back"),
+    ],
+)
+def test_a_round_ends_well_or_says_what_is_wrong(
+    kind: str, cut: power_cuts.Cut, problem: str | None
+) -> None:
+    found = power_cuts.judge(cut, kind, (STOCK, OURS), "").problems
+    assert len(found) == (1 if problem else 0)
+    assert not problem or problem in found[0]
