@@ -42,8 +42,8 @@ GUARD = trial_record.guard(
 SETTINGS = Settings(FUNCTION, panic_timeout=30, margin_mib=0, guard=GUARD)
 
 
-class RebootedError(Exception):
-    """The host went down."""
+class RebootedError(BaseException):
+    """The host went down, which no code outlives."""
 
 
 class Trial(FakeHost):
@@ -141,7 +141,7 @@ def test_the_guard_is_on_the_disk_before_the_boot_is_armed(fake: Trial) -> None:
     unit = fake.host.text("/etc/systemd/system/bpfview-trial.service")
     assert "--confirm-seconds 300" in unit and "Restart=always" in unit
     trial = kernel_record.read(fake.host).trial
-    assert trial and trial.guard == replace(GUARD, failed_before=("old.service",))
+    assert trial and trial.guard == replace(GUARD, failed_before=("old.service",), said_before=())
 
 
 @pytest.mark.parametrize("cut", range(14))
@@ -301,7 +301,7 @@ def test_a_promotion_that_comes_first_is_not_undone(
     soak(watch, fake)
     fake.now = 400.0
 
-    def incurable(_host: object) -> list[str]:
+    def incurable(*_about: object) -> list[str]:
         assert confirm(fake).judgement.verdict is Verdict.PROMOTED
         return ["too late"]
 
@@ -378,16 +378,35 @@ def test_without_its_record_the_guard_goes_by_its_own_deadline(fake: Trial, text
     assert 600 <= fake.now < 610
 
 
+@pytest.mark.parametrize("failure", [OSError("Input/output error"), KeyError("a bug of ours")])
 def test_a_guard_that_cannot_look_goes_back_all_the_same(
-    fake: Trial, monkeypatch: pytest.MonkeyPatch
+    fake: Trial, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     watch = on_trial(fake)
 
-    def broken(_host: object) -> list[str]:
-        raise OSError("Input/output error")
+    def broken(*_about: object) -> list[str]:
+        raise failure
 
     monkeypatch.setattr(trial_guard.host_health, "incurable", broken)
-    assert "could not look at the host: Input/output error" in goes_back(watch, fake)[0]
+    assert f"could not look at the host: {failure}" in goes_back(watch, fake)[0]
+
+
+def test_a_boot_loader_that_cannot_be_read_does_not_keep_the_host(fake: Trial) -> None:
+    watch = on_trial(fake)
+    fake.put("/boot/grub/grubenv", b"damaged")
+    fake.site = 1
+    with pytest.raises(RebootedError):
+        watch.run()
+    assert fake.status.state == GOING_BACK
+
+
+def test_what_the_former_kernel_reported_as_well_is_no_reason(fake: Trial) -> None:
+    fake.kernel_log = "INFO: NMI handler took too long to run: 1.234 msecs\n"
+    watch = on_trial(fake)
+    fake.kernel_log = "INFO: NMI handler took too long to run: 9.876 msecs\n"
+    soak(watch, fake)
+    fake.kernel_log += "INFO: task sh:7 blocked for more than 120 seconds\n"
+    assert "blocked for more than 120 s" in goes_back(watch, fake)[0]
 
 
 def test_a_disk_that_takes_no_note_does_not_keep_the_host(

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from .host_layout import TIMED_OUT, Host
 from .kernel_log import find_splats
 from .running_kernel import faults, taint_words
 from .trial_record import Command, Guard
 
 _ASK_SECONDS = 20  # for what systemd and the kernel are asked
+_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b")
 _SHOWN = 3  # lines of the kernel's log in a message
 
 
@@ -20,14 +24,28 @@ def failed_units(host: Host) -> tuple[str, ...]:
     return tuple(sorted(line.split()[0] for line in listed.text.splitlines() if line.split()))
 
 
-def incurable(host: Host) -> list[str]:
-    """Return what no waiting mends: faults that the kernel itself has reported in this boot."""
+def reports(host: Host) -> list[str]:
+    """Return what the kernel that runs has reported of itself; nothing if its log is not read."""
+    log = host.within(_ASK_SECONDS, ["dmesg", "--notime"])
+    return find_splats(log.text) if not log.status else []
+
+
+def kinds(reported: Sequence[str]) -> tuple[str, ...]:
+    """Return reports without their numbers, in which two of one kind differ."""
+    return tuple(sorted({_NUMBER.sub("N", report) for report in reported}))
+
+
+def incurable(host: Host, guard: Guard | None) -> list[str]:
+    """Return what no waiting mends: faults that the kernel itself has reported in this boot.
+
+    What the former kernel had reported likewise is the machine's, not this kernel's.
+    """
     mask = int(host.text("/proc/sys/kernel/tainted").strip() or 0)
     found = [f"the kernel is tainted: {taint_words(mask)}"] if faults(mask) else []
-    log = host.within(_ASK_SECONDS, ["dmesg", "--notime"])
-    splats = find_splats(log.text) if not log.status else []
-    if splats:
-        found.append(f"the kernel reported {'; '.join(splats[:_SHOWN])}")
+    known = guard.said_before if guard else ()
+    new = [report for report in reports(host) if kinds([report])[0] not in known]
+    if new:
+        found.append(f"the kernel reported {'; '.join(new[:_SHOWN])}")
     return found
 
 

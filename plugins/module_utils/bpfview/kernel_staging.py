@@ -127,7 +127,11 @@ def _arm(
     grub = GrubBoot(host)
     entry = grub.config().entry_for(wanted.release)
     if guard:
-        guard = replace(guard, failed_before=host_health.failed_units(host))
+        guard = replace(
+            guard,
+            failed_before=host_health.failed_units(host),
+            said_before=host_health.kinds(host_health.reports(host)),
+        )
     running = found.situation.running
     record.trial = Trial(
         release=wanted.release,

@@ -57,8 +57,8 @@ class Watch:
             try:
                 if over := self.step():
                     return over
-            except (BpfviewError, OSError, ValueError) as error:
-                # a guard that stumbles is none: what it could not find out does not hold
+            except Exception as error:
+                # what it could not find out does not hold
                 self._unwell((f"the guard could not look at the host: {error}",), None)
             self.pause(LOOK_SECONDS)
 
@@ -140,11 +140,12 @@ def look(host: Host, record: Record | None) -> Found:
     if record and (trial is None or trial.release != release(host)):
         return Found(over=f"{release(host)} runs, which is not on trial")
     refused = trial_record.refusal(host, boot_id(host))
-    if fatal := (*refused, *host_health.incurable(host)):
+    guard = trial.guard if trial else None
+    if fatal := (*refused, *host_health.incurable(host, guard)):
         return Found(fatal=fatal)
-    if trial is None or trial.guard is None:
+    if guard is None:
         return Found(lacking=(f"{RECORD} is gone or cannot be understood",))
-    return Found(lacking=tuple(host_health.lacking(host, trial.guard)))
+    return Found(lacking=tuple(host_health.lacking(host, guard)))
 
 
 def read_record(host: Host) -> Record | None:
@@ -156,7 +157,11 @@ def read_record(host: Host) -> Record | None:
 
 
 def _runs_the_default(host: Host) -> bool:
-    entry = GrubBoot(host).default_entry()
+    try:
+        entry = GrubBoot(host).default_entry()
+    except (BpfviewError, OSError, ValueError):
+        # a boot loader that cannot be read has nobody's kernel as its default
+        return False
     return entry is not None and entry.release == release(host)
 
 

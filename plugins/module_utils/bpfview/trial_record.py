@@ -38,6 +38,7 @@ class Guard:
     commands: tuple[Command, ...] = ()
     units: tuple[str, ...] = ()  # that must be active
     failed_before: tuple[str, ...] = ()  # units that had failed under the former kernel
+    said_before: tuple[str, ...] = ()  # what that kernel had reported, without numbers
 
 
 def guard(data: Mapping[str, Any]) -> Guard:
@@ -57,6 +58,7 @@ def guard(data: Mapping[str, Any]) -> Guard:
             commands,
             tuple(str(unit) for unit in data.get("units") or ()),
             tuple(str(unit) for unit in data.get("failed_before") or ()),
+            tuple(str(said) for said in data.get("said_before") or ()),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BpfviewError(
