@@ -55,6 +55,20 @@ def _late(command: str) -> Trap:
     return Trap({_UNIT: text}, (f"{_SYSTEM}/multi-user.target.wants/fault.service",))
 
 
+def _in_initramfs(when: str, command: str) -> Trap:
+    """Run a command in the initramfs, as one of its scripts: ``init-top`` is the first of all."""
+    path = f"/etc/initramfs-tools/scripts/{when}/fault"
+    case = f"case $(uname -r) in *-bpfview-*) {command} ;; esac"
+    return Trap({path: f'#!/bin/sh\n[ "$1" = prereqs ] && exit 0\n{case}\n'})
+
+
+def _emergency() -> Trap:
+    """Have the local file systems fail, upon which systemd starts next to nothing."""
+    when = "DefaultDependencies=no\nBefore=local-fs.target\n"
+    text = _TEXT.format(when=when, type="oneshot", command="false")
+    return Trap({_UNIT: text}, (f"{_SYSTEM}/local-fs.target.requires/fault.service",))
+
+
 def _without(unit: str) -> Trap:
     """Leave a unit out."""
     return Trap({f"{_SYSTEM}/{unit}.d/fault.conf": _SKIPPED})
@@ -88,6 +102,12 @@ _CRASH = "echo c > /proc/sysrq-trigger"
 _PANIC = (r"sysrq: Trigger a crash", r"Kernel panic - not syncing", r"Oops", r"BUG: ", r"cut here")
 _FILL = "fallocate -l $(($(df -B1 --output=avail /boot | tail -1) - 20000000)) /boot/full"
 _SOON = {"kernel_install_confirm_seconds": 90, "kernel_install_soak_seconds": 10}
+# of all kernels of ours that are there; for those that come, the installation does it
+_INITRAMFS = (
+    "chmod -f +x /etc/initramfs-tools/scripts/*/fault; cd /boot;"
+    " for image in vmlinuz-*-bpfview-*; do"
+    " test ! -e $image || update-initramfs -u -k ${image#vmlinuz-}; done"
+)
 _STAGE_ONLY = {"kernel_install_reboot_ok": False}
 
 FAULTS = (
@@ -105,6 +125,16 @@ FAULTS = (
         "dpkg", "the power goes while `dpkg` installs; then it is staged again",
         ("unreachable", "not_attempted"), boots=1, variables=_STAGE_ONLY,
         meanwhile=Meanwhile.POWER_CUT_IN_DPKG,
+    ),
+    Fault(
+        "panic-early", "the kernel panics in its initramfs", ("fell_back",), boots=2,
+        trap=_in_initramfs("init-top", _CRASH), before=(_INITRAMFS,), after=(_INITRAMFS,),
+        may_say=_PANIC,
+    ),
+    Fault(
+        "no-root", "the kernel does not find its root file system", ("fell_back",), boots=2,
+        trap=_in_initramfs("local-top", "echo ROOT=/dev/vdz9 > /conf/param.conf"),
+        before=(_INITRAMFS,), after=(_INITRAMFS,),
     ),
     Fault(
         "panic", "the kernel panics before any service has started", ("fell_back",), boots=2,
@@ -133,6 +163,10 @@ FAULTS = (
         "network", "the host boots without a network", ("fell_back",), boots=2,
         trap=_without("systemd-networkd.service"), variables=_SOON,
         says="no control node promoted it",
+    ),
+    Fault(
+        "emergency", "a file system is missing: the host ends in emergency mode", ("fell_back",),
+        boots=2, trap=_emergency(), variables=_SOON, says="has not finished booting",
     ),
     Fault(
         "health", "the host boots, a check of the user's never holds", ("fell_back",), boots=2,

@@ -18,6 +18,7 @@ from .victim import NAME, Victim, until
 _DEPLOY_SECONDS = 900.0
 _SETTLE_SECONDS = 240.0
 _MEANWHILE_SECONDS = 300.0
+_PREPARE_SECONDS = 240.0
 # the lab's hosts are slow, and none of these faults needs the time of a fleet
 VARIABLES: dict[str, Any] = {
     "kernel_install_panic_timeout": 5,
@@ -74,19 +75,19 @@ class Round:
         return result
 
     def _prepare(self, fault: Fault) -> None:
-        for command in fault.before:
-            self.victim.must(command)
         for path, text in fault.trap.files.items():
             self.victim.put(path, text)
         for link in fault.trap.links:
             self.victim.must(f"mkdir -p $(dirname {link}) && ln -sf ../fault.service {link}")
+        for command in fault.before:
+            self.victim.must(command, _PREPARE_SECONDS)
         self.victim.must("sync")
 
     def _clean(self, fault: Fault) -> None:
-        for command in fault.after:
-            self.victim.must(command)
         for path in (*fault.trap.links, *fault.trap.files):
             self.victim.must(f"rm -f {path}")
+        for command in fault.after:
+            self.victim.must(command, _PREPARE_SECONDS)
         self.victim.must("systemctl daemon-reload; sync")
 
     def _deploy(self, fault: Fault, result: Result, start: int) -> None:

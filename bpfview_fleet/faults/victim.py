@@ -45,21 +45,21 @@ class Victim:
         """The releases that it has started, in order."""
         return _STARTED.findall(self.console(since))
 
-    def ask(self, command: str) -> str | None:
+    def ask(self, command: str, seconds: float = _ASK_SECONDS) -> str | None:
         """What a shell command says; None if the VM does not answer or the command fails."""
         line = ["ssh", "-F", str(self.layout.ssh_config), "-o", "ConnectTimeout=5", NAME, command]
         try:
             done = subprocess.run(
-                line, capture_output=True, text=True, check=False, timeout=_ASK_SECONDS,
+                line, capture_output=True, text=True, check=False, timeout=seconds,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return None
         return None if done.returncode else done.stdout.strip()
 
-    def must(self, command: str) -> str:
+    def must(self, command: str, seconds: float = _ASK_SECONDS) -> str:
         """The same for a command that has to succeed; BpfviewError if not."""
-        said = self.ask(command)
+        said = self.ask(command, seconds)
         if said is None:
             raise BpfviewError(f"{NAME}: `{command}` failed", f"See its console: {self.log}")
         return said

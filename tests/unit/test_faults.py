@@ -71,7 +71,7 @@ def test_the_catalogue_is_whole() -> None:
         assert set(fault.runs) <= {*VERDICTS, "killed"}, fault.name
         assert (deploy.ROOT / "playbooks" / fault.playbook).exists(), fault.name
         for text in fault.trap.files.values():
-            assert "ConditionKernelVersion=" in text and "-bpfview-*" in text
+            assert "*-bpfview-*" in text, fault.name
 
 
 def test_the_table_shows_who_is_stranded_and_what_went_wrong() -> None:
