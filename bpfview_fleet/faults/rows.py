@@ -162,7 +162,6 @@ FAULTS = (
     Fault(
         "network", "the host boots without a network", ("fell_back",), boots=2,
         trap=_without("systemd-networkd.service"), variables=_SOON,
-        says="no control node promoted it",
     ),
     Fault(
         "emergency", "a file system is missing: the host ends in emergency mode", ("fell_back",),

@@ -113,7 +113,8 @@ class Round:
         self, what: Meanwhile, deployment: Deployment, result: Result, start: int
     ) -> None:
         def dpkg_runs() -> bool:
-            return self.victim.ask("pgrep -x dpkg") is not None
+            # in brackets, lest it finds the shell that asks
+            return self.victim.ask("pgrep -f '[d]pkg --install'") is not None
 
         def new_boots() -> bool:
             return self.new in self.victim.started(start)
