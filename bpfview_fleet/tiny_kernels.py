@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernels that lack something each, built once and kept: what the series says on them.
+"""Kernels that lack something each, built in a minute and kept: what the series says on them.
 
 ``kernel/config/tiny.config`` and ``bpf_view.config`` make the smallest kernel with views; the
 others are that one without something, be it memory at times.
@@ -94,9 +94,7 @@ def build_all(
 
 
 def _build(tree: Tree, tiny: TinyKernel, root: Path, key: str) -> None:
-    # all in one folder, by turns: its path is in what the compiler is asked, and so ccache finds
-    # what two of them have in common, which is nearly all
-    out = tree.build(KIND, options(tiny.fragment))
+    out = tree.build(tiny.name, options(tiny.fragment))
     with cache.locked(root, KIND, key), cache.publishing(root, KIND, key) as staging:
         shutil.copyfile(out / "arch/x86/boot/bzImage", staging / "bzImage")
         shutil.copyfile(out / ".config", staging / "config")
