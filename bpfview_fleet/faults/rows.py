@@ -127,6 +127,14 @@ FAULTS = (
         meanwhile=Meanwhile.POWER_CUT_IN_DPKG,
     ),
     Fault(
+        "drain", "a hook that drains the host fails", ("not_attempted",), boots=0,
+        variables={
+            "kernel_install_drain": [{"name": "leave", "command": ["false"]}],
+            "kernel_install_undrain": [{"name": "join", "command": ["touch", "/root/joined"]}],
+        },
+        after=("rm /root/joined",), says="could not be drained",
+    ),
+    Fault(
         "panic-early", "the kernel panics in its initramfs", ("fell_back",), boots=2,
         trap=_in_initramfs("init-top", _CRASH), before=(_INITRAMFS,), after=(_INITRAMFS,),
         may_say=_PANIC,
@@ -174,6 +182,11 @@ FAULTS = (
             "kernel_install_health_commands": [{"name": "shop", "command": ["false"]}],
         },
         says="the check 'shop' ended with status 1",
+    ),
+    Fault(
+        "port", "the control node cannot connect to a port of the host", ("fell_back",), boots=2,
+        variables={"kernel_install_reachable_ports": [1], "kernel_install_reachable_seconds": 5},
+        says="cannot connect to port 1",
     ),
     Fault(
         "failed-unit", "a unit fails that did not under the former kernel", ("fell_back",), boots=2,
