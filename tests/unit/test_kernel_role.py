@@ -295,7 +295,7 @@ def test_a_drain_that_fails_is_undone_and_nothing_is_tried(role: Role) -> None:
     drains(role, drain_fails=True)
     outcome, passed = role.play()
     assert (passed, outcome.verdict) == (False, "not_attempted")
-    assert "it could not be drained" in outcome.detail
+    assert "it could not be drained: Run a command on the host (drain): " in outcome.detail
     assert role.hooks == ["drain: ours", "undrain: ours"]
     assert [asked["arm"] for asked in role.asked("kernel_stage")] == [False]
     assert not role.note.exists()
