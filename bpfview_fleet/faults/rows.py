@@ -130,9 +130,9 @@ FAULTS = (
         "drain", "a hook that drains the host fails", ("not_attempted",), boots=0,
         variables={
             "kernel_install_drain": [{"name": "leave", "command": ["false"]}],
-            "kernel_install_undrain": [{"name": "join", "command": ["touch", "/var/tmp/joined"]}],
+            "kernel_install_undrain": [{"name": "join", "command": ["touch", "/srv/joined"]}],
         },
-        after=("rm /var/tmp/joined",), says="could not be drained",
+        after=("rm /srv/joined",), says="could not be drained",
     ),
     Fault(
         "panic-early", "the kernel panics in its initramfs", ("fell_back",), boots=2,
